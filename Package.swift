@@ -1,0 +1,98 @@
+// swift-tools-version: 6.1
+// Targets are listed bottom-up, one MARK per floor: the manifest is the layering.
+import PackageDescription
+
+let house: [SwiftSetting] = [
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+]
+
+func floor(_ name: String, at path: String, on dependencies: [Target.Dependency]) -> Target {
+    .target(name: name, dependencies: dependencies, path: "Sources/\(path)", swiftSettings: house)
+}
+
+func proof(_ name: String, on dependencies: [Target.Dependency], resources: [Resource]? = nil) -> Target {
+    .testTarget(
+        name: name, dependencies: dependencies, path: "Tests/\(name)", resources: resources, swiftSettings: house)
+}
+
+let package = Package(
+    name: "thalweg",
+    products: [
+        .library(name: "Thalweg", targets: ["Thalweg"]),
+        .library(name: "ThalwegTesting", targets: ["ThalwegTesting"]),
+        .library(name: "ThalwegNexmark", targets: ["ThalwegNexmark"]),
+        .executable(name: "thalweg", targets: ["thalweg-cli"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
+    ],
+    targets: [
+        // MARK: Foreign
+        .target(name: "CThalweg", path: "Sources/C/CThalweg"),
+        .target(
+            name: "CSimdjson", dependencies: ["CSimdjsonLibrary"], path: "Sources/C/CSimdjson"),
+        .systemLibrary(
+            name: "CSimdjsonLibrary", path: "Sources/C/CSimdjsonLibrary", pkgConfig: "simdjson",
+            providers: [.apt(["libsimdjson-dev"])]),
+        .systemLibrary(name: "CZlib", path: "Sources/C/CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
+
+        // MARK: Base: ids, time, errors, bytes
+        floor("ThalwegBase", at: "Base", on: ["CThalweg"]),
+
+        // MARK: Data: what a record is
+        floor("ThalwegData", at: "Data", on: ["ThalwegBase", "CThalweg"]),
+
+        // MARK: State: what is remembered
+        floor("ThalwegState", at: "State", on: ["ThalwegBase", "ThalwegData", "CThalweg"]),
+
+        // MARK: Dataflow: what a step is (the waist, the built-in operators, the graph)
+        floor("ThalwegOperator", at: "Dataflow/Waist", on: ["ThalwegBase", "ThalwegData", "ThalwegState"]),
+        floor(
+            "ThalwegOperators", at: "Dataflow/Operators",
+            on: ["ThalwegBase", "ThalwegData", "ThalwegState", "ThalwegOperator", "CThalweg"]),
+        floor("ThalwegGraph", at: "Dataflow/Graph", on: ["ThalwegBase", "ThalwegOperator"]),
+
+        // MARK: Runtime: how a task runs
+        floor(
+            "ThalwegRuntime", at: "Runtime",
+            on: ["ThalwegBase", "ThalwegData", "ThalwegState", "ThalwegOperator", "ThalwegGraph"]),
+
+        // MARK: Connect: where water enters and leaves
+        floor("ThalwegFormats", at: "Connect/Formats", on: ["ThalwegBase", "ThalwegData", "CSimdjson", "CZlib"]),
+        floor(
+            "ThalwegConnectors", at: "Connect/Connectors",
+            on: ["ThalwegBase", "ThalwegData", "ThalwegOperator", "ThalwegFormats"]),
+
+        // MARK: Front: how a job is written
+        floor(
+            "Thalweg", at: "Front",
+            on: [
+                "ThalwegBase", "ThalwegData", "ThalwegState", "ThalwegOperator", "ThalwegOperators", "ThalwegGraph",
+                "ThalwegRuntime", "ThalwegFormats", "ThalwegConnectors",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+            ]),
+
+        // MARK: Nexmark: the workload every engine is measured by
+        floor("ThalwegNexmark", at: "Nexmark", on: ["Thalweg"]),
+
+        // MARK: Tools and laboratory
+        .executableTarget(
+            name: "thalweg-cli", dependencies: ["Thalweg", "ThalwegNexmark"], path: "Sources/Tools/thalweg",
+            swiftSettings: house),
+        floor("ThalwegTesting", at: "Testing", on: ["Thalweg"]),
+
+        // MARK: Proofs
+        proof("BaseTests", on: ["ThalwegBase"]),
+        proof("DataTests", on: ["ThalwegData"]),
+        proof("StateTests", on: ["ThalwegState"]),
+        proof("RuntimeTests", on: ["Thalweg", "ThalwegTesting"]),
+        proof("ConnectTests", on: ["Thalweg", "ThalwegTesting"]),
+        proof("NexmarkTests", on: ["ThalwegNexmark", "ThalwegTesting"]),
+        proof("TidyTests", on: []),
+    ],
+    swiftLanguageModes: [.v6],
+    cxxLanguageStandard: .cxx17
+)

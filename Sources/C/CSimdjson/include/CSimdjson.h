@@ -1,0 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
+#ifndef CSIMDJSON_H
+#define CSIMDJSON_H
+#endif

@@ -1,0 +1,1 @@
+// simdjson is C++: only CSimdjson includes its header; this module carries the link flag.
