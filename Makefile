@@ -1,0 +1,47 @@
+# The developer's doors. `make demo` shows the engine at work; `make test` proves it.
+
+EVENTS ?= 1000000
+SEED ?= 42
+
+# Examples and benchmarks are packages of their own; sharing one build folder compiles the engine once.
+EXAMPLES := --package-path Examples --scratch-path .build
+SOURCES := $(wildcard Sources Tests Examples Benchmarks)
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test test-tsan bench lint format docs clean
+
+help: ## Lists the targets.
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+
+setup: ## Installs what is missing (Debian packages); quick when all is there.
+	@scripts/setup.sh
+
+demo: setup ## Builds release, generates Nexmark events and runs the hot-items job over them.
+	swift build -c release --product thalweg
+	swift build -c release --product hot-items $(EXAMPLES)
+	scripts/demo.sh $(EVENTS) $(SEED)
+
+test: setup ## Runs every test.
+	swift build --build-tests
+	swift test --skip-build --parallel
+	@if [ -f Examples/Package.swift ]; then set -x; swift test --parallel $(EXAMPLES); fi
+
+test-tsan: setup ## Runs the runtime's tests under the thread sanitizer.
+	scripts/test-tsan.sh RuntimeTests
+
+bench: setup ## Measures the engine.
+	swift build -c release --product thalweg
+	python3 Benchmarks/bench.py
+
+lint: setup ## Checks the format, and builds with warnings as errors.
+	swift format lint --strict -r $(SOURCES)
+	swift build --build-tests --scratch-path .build/lint -Xswiftc -warnings-as-errors
+
+format: ## Formats the sources in place.
+	swift format -i -r $(SOURCES)
+
+docs: setup ## Writes the documentation to out/docs.
+	scripts/docs.sh
+
+clean: ## Removes everything that was built or written.
+	rm -rf .build out Examples/.build Benchmarks/.build
