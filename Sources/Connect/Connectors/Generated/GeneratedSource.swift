@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: Apache-2.0
+//  Records made from their number.
+
+import ThalwegBase
+import ThalwegData
+import ThalwegOperator
+
+/// A share of a numbered sequence: every `step`-th number from `next` up to `limit`.
+public struct NumberSplit: SourceSplit {
+    public var id: String
+    public var next: Int64
+    public var limit: Int64
+    public var step: Int64
+
+    @inlinable
+    public init(id: String, next: Int64, limit: Int64, step: Int64) {
+        self.id = id
+        self.next = next
+        self.limit = limit
+        self.step = step
+    }
+}
+
+/// Deals the numbers of a sequence to the readers in turn, so that event time advances evenly in all of them.
+public struct NumberEnumerator: SplitEnumerator {
+    @usableFromInline let numbers: Range<Int64>
+    @usableFromInline var isAssigned = false
+    private var returned: [NumberSplit] = []
+
+    public init(_ numbers: Range<Int64>) { self.numbers = numbers }
+
+    public mutating func start(_ context: inout EnumeratorContext<NumberSplit>) throws {
+        let width = Int64(context.parallelism)
+        for subtask in 0..<context.parallelism {
+            let split = NumberSplit(
+                id: "\(subtask)-of-\(width)", next: numbers.lowerBound + Int64(subtask), limit: numbers.upperBound,
+                step: width)
+            context.assign(split, to: subtask)
+            context.signalNoMoreSplits(to: subtask)
+        }
+        isAssigned = true
+    }
+
+    public mutating func addSplitsBack(
+        _ splits: [NumberSplit], from subtask: Int, _ context: inout EnumeratorContext<NumberSplit>
+    ) throws {
+        for split in splits { context.assign(split, to: subtask) }
+    }
+
+    public func snapshot() -> Bool { isAssigned }
+    public var holdsBackEventTime: Bool { !isAssigned }
+}
+
+/// A bounded source whose record number n is a function of n: sequences, test data, load generators.
+public struct GeneratedSource<Element: Sendable>: Source {
+    public typealias Split = NumberSplit
+    public let kind = "generated"
+    public var boundedness: Boundedness { .bounded }
+    public let numbers: Range<Int64>
+    @usableFromInline let make: @Sendable (Int64) throws -> Element
+
+    @inlinable
+    public init(_ numbers: Range<Int64>, make: @escaping @Sendable (Int64) throws -> Element) {
+        self.numbers = numbers
+        self.make = make
+    }
+
+    @inlinable
+    public func makeEnumerator() -> NumberEnumerator { NumberEnumerator(numbers) }
+
+    @inlinable
+    public func makeReader(_ context: SourceReaderContext) -> GeneratedReader<Element> {
+        GeneratedReader(make, context)
+    }
+}
+
+/// Reads a ``GeneratedSource``.
+public final class GeneratedReader<Element>: SourceReader {
+    @usableFromInline let make: (Int64) throws -> Element
+    @usableFromInline let errors: RecordErrorHandler
+    // Used by one task alone.
+    @exclusivity(unchecked) @usableFromInline var splits: [AssignedSplit<NumberSplit>] = []
+    @exclusivity(unchecked) @usableFromInline var paused: Set<Int32> = []
+    @exclusivity(unchecked) @usableFromInline var isComplete = false
+
+    @inlinable
+    init(_ make: @escaping (Int64) throws -> Element, _ context: SourceReaderContext) {
+        self.make = make
+        errors = context.errors
+    }
+
+    public func addSplits(_ splits: [AssignedSplit<NumberSplit>]) { self.splits += splits }
+    public func noMoreSplits() { isComplete = true }
+    public func pause(_ splits: Set<Int32>) { paused = splits }
+    public func snapshot() -> [NumberSplit] { splits.map(\.split) }
+
+    @inlinable
+    public func poll(into batch: Batch<Element>) throws -> ReadStatus {
+        guard let current = splits.firstIndex(where: { !paused.contains($0.number) }) else {
+            return splits.isEmpty && isComplete ? .finished : .nothing
+        }
+        let number = splits[current].number
+        var (next, limit, step) = (splits[current].split.next, splits[current].split.limit, splits[current].split.step)
+        let (rows, capacity, make) = (batch.rows, batch.capacity, self.make)
+        var made = 0
+        while true {
+            do {
+                while made < capacity && next < limit {
+                    (rows + made).initialize(to: try make(next))
+                    made &+= 1
+                    next &+= step
+                }
+                break
+            } catch {
+                batch.count = made
+                try errors.handle(error, position: "record \(next)", record: "number \(next)")
+                next &+= step
+            }
+        }
+        batch.count = made
+        batch.split = number
+        if made == 0 && next >= limit {
+            splits.remove(at: current)
+            return .splitFinished(number)
+        }
+        splits[current].split.next = next
+        return .records
+    }
+}
+
+extension Source {
+    /// The integers of a range, in order.
+    @inlinable
+    public static func sequence(_ numbers: ClosedRange<Int64>) -> GeneratedSource<Int64>
+    where Self == GeneratedSource<Int64> {
+        GeneratedSource(numbers.lowerBound..<numbers.upperBound + 1) { $0 }
+    }
+
+    /// `count` records, record n made by a function of n.
+    @inlinable
+    public static func generated<Element: Sendable>(
+        count: Int64, _ make: @escaping @Sendable (Int64) throws -> Element
+    ) -> GeneratedSource<Element> where Self == GeneratedSource<Element> {
+        GeneratedSource(0..<count, make: make)
+    }
+
+    /// The elements of a collection, in order.
+    @inlinable
+    public static func elements<Element: Sendable>(
+        _ elements: [Element]
+    ) -> GeneratedSource<Element> where Self == GeneratedSource<Element> {
+        GeneratedSource(0..<Int64(elements.count)) { elements[Int($0)] }
+    }
+}

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+//  The unit that flows: records of one type with a column of timestamps.
+
+/// Up to `capacity` records with their timestamps, owned by one task at a time.
+///
+/// Operators take `rows` once and loop over it; nothing here is called per record. Rows `0..<count` are initialised.
+///
+/// - Ownership: whoever is handed a batch may change, reorder or move out its rows as long as `count` stays true; the
+///   one who handed it over calls ``removeAll()`` afterwards.
+public final class Batch<Element> {
+    /// The default number of records in a batch.
+    @inlinable public static var defaultCapacity: Int { 1024 }
+
+    /// The records; valid for `0..<count`.
+    @exclusivity(unchecked) public private(set) var rows: UnsafeMutablePointer<Element>
+    /// Milliseconds of event time per record; meaningful only when ``isTimed``.
+    @exclusivity(unchecked) public private(set) var times: UnsafeMutablePointer<Int64>
+    /// The number of records that fit.
+    @exclusivity(unchecked) public private(set) var capacity: Int
+    // The fields below are touched by one task at a time (ownership moves with the batch), so dynamic exclusivity
+    // checks would only cost time.
+    /// The number of records present.
+    @exclusivity(unchecked) public var count: Int = 0
+    /// Whether `times` holds timestamps. A record of an untimed batch has the time `EventTime.min`.
+    @exclusivity(unchecked) public var isTimed = false
+    /// The reader-local number of the split the records come from; -1 behind an exchange or a keyed operator.
+    @exclusivity(unchecked) public var split: Int32 = -1
+
+    @inlinable
+    public convenience init() { self.init(capacity: Self.defaultCapacity) }
+
+    public init(capacity: Int) {
+        precondition(capacity > 0, "a batch needs room for at least one record")
+        self.capacity = capacity
+        rows = .allocate(capacity: capacity)
+        times = .allocate(capacity: capacity)
+    }
+
+    deinit {
+        rows.deinitialize(count: count)
+        rows.deallocate()
+        times.deallocate()
+    }
+
+    /// Whether no further record fits.
+    @inlinable public var isFull: Bool { count == capacity }
+    @inlinable public var isEmpty: Bool { count == 0 }
+
+    /// The timestamp of a record, `Int64.min` when the batch has none.
+    @inlinable @inline(__always)
+    public func time(at index: Int) -> Int64 { isTimed ? times[index] : .min }
+
+    /// Adds a record; the caller knows that there is room.
+    @inlinable @inline(__always)
+    public func append(_ element: consuming Element, time: Int64) {
+        let index = count
+        assert(index < capacity)
+        (rows + index).initialize(to: element)
+        times[index] = time
+        count = index &+ 1
+    }
+
+    /// Destroys the records and forgets the split.
+    @inlinable
+    public func removeAll() {
+        if count > 0 {
+            rows.deinitialize(count: count)
+            count = 0
+        }
+        isTimed = false
+        split = -1
+    }
+
+    /// Makes this batch a copy of another's records, time and split.
+    @inlinable
+    public func copy(from other: Batch<Element>) {
+        precondition(isEmpty && capacity >= other.count)
+        rows.initialize(from: other.rows, count: other.count)
+        copyHeader(from: other, count: other.count)
+    }
+
+    /// Takes over timestamps, split and count: for operators that produce one record for each input record.
+    @inlinable
+    public func copyHeader(from other: Batch<some Any>, count: Int) {
+        if other.isTimed { times.update(from: other.times, count: count) }
+        isTimed = other.isTimed
+        split = other.split
+        self.count = count
+    }
+
+    /// Exchanges contents with another batch without touching a record.
+    public func swapContents(with other: Batch<Element>) {
+        swap(&rows, &other.rows)
+        swap(&times, &other.times)
+        swap(&capacity, &other.capacity)
+        swap(&count, &other.count)
+        swap(&isTimed, &other.isTimed)
+        swap(&split, &other.split)
+    }
+}
+
+// A batch is handed from task to task whole; at any time one task alone holds it.
+extension Batch: @unchecked Sendable where Element: Sendable {}

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+//  What will run: vertices of chained steps and the exchanges between them.
+
+import ThalwegBase
+import ThalwegOperator
+
+/// A chain of steps that run as one task per subtask.
+public struct JobVertex: Sendable {
+    public let id: Int
+    /// The node numbers, inputs before consumers.
+    public fileprivate(set) var nodes: [Int]
+    public let parallelism: Int
+}
+
+/// The graph after chaining: which steps share a task and what crosses between tasks.
+public struct JobGraph: Sendable {
+    public let streamGraph: StreamGraph
+    public private(set) var vertices: [JobVertex] = []
+    /// The vertex of each node.
+    public private(set) var vertexOf: [Int] = []
+    public let maxParallelism: Int
+
+    /// Chains the steps of a program.
+    ///
+    /// A step joins the task of its inputs when all of them come from one task of the same parallelism and no record can
+    /// need another subtask: over forward edges, and over any edge when there is one subtask.
+    ///
+    /// - Throws: `ThalwegError(.job)` for a graph that cannot run.
+    public init(_ graph: StreamGraph, parallelism: Int, maxParallelism: Int) throws(ThalwegError) {
+        streamGraph = graph
+        self.maxParallelism = maxParallelism
+        guard !graph.nodes.isEmpty else {
+            throw ThalwegError(.job, "the job has no steps", hint: "read a source and write to a sink in build(_:)")
+        }
+        guard (1...maxParallelism).contains(parallelism) else {
+            throw ThalwegError(
+                .job, "the parallelism is out of range", detail: "\(parallelism) is not in 1...\(maxParallelism)",
+                hint: "choose a parallelism up to the maximum parallelism, or raise the latter")
+        }
+        for node in graph.nodes {
+            let wanted = node.parallelism ?? parallelism
+            let width = min(wanted, node.parallelismMax ?? wanted)
+            if let vertex = Self.chain(of: node, width: width, vertices: vertices, vertexOf: vertexOf) {
+                vertices[vertex].nodes.append(node.id)
+                vertexOf.append(vertex)
+            } else {
+                vertices.append(JobVertex(id: vertices.count, nodes: [node.id], parallelism: width))
+                vertexOf.append(vertices.count - 1)
+            }
+        }
+    }
+
+    private static func chain(of node: StreamNode, width: Int, vertices: [JobVertex], vertexOf: [Int]) -> Int? {
+        guard let first = node.inputs.first, !node.startsChain else { return nil }
+        let vertex = vertexOf[first.source]
+        let joins = node.inputs.allSatisfy { edge in
+            vertexOf[edge.source] == vertex && vertices[vertex].parallelism == width
+                && (edge.partitioning == .forward || width == 1)
+        }
+        return joins ? vertex : nil
+    }
+
+    /// How records of an edge find their subtask. A plain hand-over between steps of different parallelism rebalances.
+    public func partitioning(of edge: StreamEdge, into node: Int) -> Partitioning {
+        let same = parallelism(of: edge.source) == parallelism(of: node)
+        return edge.partitioning == .forward && !same ? .rebalance : edge.partitioning
+    }
+
+    /// Whether an edge stays inside a task.
+    public func isChained(_ edge: StreamEdge, into node: Int) -> Bool { vertexOf[edge.source] == vertexOf[node] }
+
+    public func parallelism(of node: Int) -> Int { vertices[vertexOf[node]].parallelism }
+}

@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: Apache-2.0
+//  What the user wrote: steps and the streams between them.
+
+import ThalwegBase
+import ThalwegOperator
+
+/// What makes the operator of a node in one subtask.
+public typealias OperatorFactory = @Sendable (OperatorContext) throws -> OperatorInstance
+
+/// A step of the program.
+public struct StreamNode: Sendable {
+    /// The node's number in the graph, in order of declaration.
+    public let id: Int
+    /// Identity by meaning (D11): unique in the job, stable under changes elsewhere in the graph.
+    public var name: String
+    /// `source`, `map`, `window`, `sink`...
+    public let kind: String
+    /// The number of subtasks; nil takes the job's.
+    public var parallelism: Int?
+    /// The most subtasks that make sense.
+    public var parallelismMax: Int?
+    public let inputs: [StreamEdge]
+    /// The side outputs that the operator can emit to.
+    public var outputs: [OutputDeclaration]
+    /// Never chained to its inputs.
+    public var startsChain = false
+    /// Facts for the plan: window sizes, key types, state names.
+    public var details: [String: String]
+    public let factory: OperatorFactory
+    /// For sources: makes the coordinator that owns the enumerator.
+    public let makeCoordinator: (@Sendable (_ parallelism: Int) throws -> any SourceCoordinating)?
+    /// For sources.
+    public let boundedness: Boundedness?
+
+    public init(
+        id: Int, name: String, kind: String, parallelism: Int? = nil, parallelismMax: Int? = nil,
+        inputs: [StreamEdge], outputs: [OutputDeclaration] = [], details: [String: String] = [:],
+        boundedness: Boundedness? = nil,
+        makeCoordinator: (@Sendable (_ parallelism: Int) throws -> any SourceCoordinating)? = nil,
+        factory: @escaping OperatorFactory
+    ) {
+        self.id = id
+        self.name = name
+        self.kind = kind
+        self.parallelism = parallelism
+        self.parallelismMax = parallelismMax
+        self.inputs = inputs
+        self.outputs = outputs
+        self.details = details
+        self.boundedness = boundedness
+        self.makeCoordinator = makeCoordinator
+        self.factory = factory
+    }
+}
+
+/// A stream between two steps.
+public struct StreamEdge: Sendable {
+    /// The node that emits.
+    public let source: Int
+    /// The side output it comes from; nil is the main output.
+    public let tag: String?
+    /// Which input of the consumer it feeds: 0, or 1 for the second of two.
+    public let input: Int
+    public let partitioning: Partitioning
+    public let type: EdgeType
+
+    public init(source: Int, tag: String?, input: Int, partitioning: Partitioning, type: EdgeType) {
+        self.source = source
+        self.tag = tag
+        self.input = input
+        self.partitioning = partitioning
+        self.type = type
+    }
+}
+
+/// The enumerator's side of a source at run time: one per source and job, called under a lock.
+public protocol SourceCoordinating: Sendable {
+    /// Starts and returns the first decisions.
+    func start() throws -> [CoordinatorAction]
+    func requestSplit(from subtask: Int) throws -> [CoordinatorAction]
+    func discover() throws -> [CoordinatorAction]
+    /// Whether known splits wait for a reader.
+    var holdsBackEventTime: Bool { get }
+}
+
+/// A decision of a source's enumerator, its split type erased.
+public enum CoordinatorAction: Sendable {
+    /// `split` is an `AssignedSplit` of the source's split type.
+    case assign(any Sendable, subtask: Int)
+    case noMoreSplits(subtask: Int)
+    case callAgain(after: Duration)
+}
+
+/// A program as a graph. Nodes are in topological order: inputs come before their consumers.
+public struct StreamGraph: Sendable {
+    public internal(set) var nodes: [StreamNode] = []
+
+    public init() {}
+
+    /// Adds a node and returns its number. A name already taken gets a number behind it (`map`, `map-2`).
+    public mutating func add(_ make: (_ id: Int) -> StreamNode) -> Int {
+        var node = make(nodes.count)
+        var number = 2
+        let base = node.name
+        while nodes.contains(where: { $0.name == node.name }) {
+            node.name = "\(base)-\(number)"
+            number += 1
+        }
+        nodes.append(node)
+        return node.id
+    }
+
+    /// Changes a node (its name, parallelism, chaining).
+    public mutating func update(_ id: Int, _ change: (inout StreamNode) -> Void) { change(&nodes[id]) }
+}

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+//  One record in, one record out or none.
+
+import ThalwegBase
+import ThalwegData
+import ThalwegOperator
+
+/// Applies a function to each record and keeps the results that are not nil.
+public final class CompactMapOperator<Input, Output>: OneInputOperator {
+    public let collector: Collector<Output>
+    @usableFromInline let transform: (Input) throws -> Output?
+    @usableFromInline let outlet: Inlet<Output>
+    @usableFromInline let results: Batch<Output>
+    @usableFromInline let errors: RecordErrorHandler
+    @exclusivity(unchecked) @usableFromInline var seen = 0
+
+    @inlinable
+    public init(
+        _ transform: @escaping (Input) throws -> Output?, onError policy: RecordErrorPolicy, in context: OperatorContext
+    ) {
+        self.transform = transform
+        outlet = context.mainOutlet()
+        results = Batch(capacity: context.batchCapacity)
+        collector = context.mainCollector()
+        errors = context.errorHandler(policy)
+    }
+
+    @inlinable
+    public func process(_ batch: Batch<Input>) throws {
+        let (source, times, count, transform) = (batch.rows, batch.times, batch.count, self.transform)
+        precondition(count <= results.capacity)
+        let (target, targetTimes, isTimed) = (results.rows, results.times, batch.isTimed)
+        var index = 0
+        var made = 0
+        while true {
+            do {
+                while index < count {
+                    if let result = try transform(source[index]) {
+                        (target + made).initialize(to: result)
+                        if isTimed { targetTimes[made] = times[index] }
+                        made &+= 1
+                    }
+                    index &+= 1
+                }
+                break
+            } catch {
+                results.count = made
+                try errors.handle(error, position: "record \(seen + index)", record: String(describing: source[index]))
+                index &+= 1
+            }
+        }
+        seen &+= count
+        results.count = made
+        results.isTimed = isTimed
+        results.split = batch.split
+        if made > 0 { try outlet.push(results) }
+        results.removeAll()
+    }
+
+    @inlinable
+    public func flushSides() throws { try errors.flush() }
+}

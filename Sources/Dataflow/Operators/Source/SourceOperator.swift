@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+//  Drives a source's reader: splits in, batches out.
+
+import ThalwegBase
+import ThalwegData
+import ThalwegOperator
+
+/// The head of a source's chain: polls the reader and pushes what it read.
+public final class SourceOperator<S: Source> {
+    @usableFromInline let reader: S.Reader
+    @usableFromInline let outlet: Inlet<S.Element>
+    @usableFromInline let batch: Batch<S.Element>
+    @usableFromInline let link: any SourceLink
+    @usableFromInline let signal: (Signal) throws -> Void
+    @usableFromInline let context: OperatorContext
+    @usableFromInline let errors: RecordErrorHandler
+    @exclusivity(unchecked) @usableFromInline var paused: Set<Int32> = []
+    @exclusivity(unchecked) @usableFromInline var toldNoMore = false
+    @exclusivity(unchecked) @usableFromInline var isFinished = false
+    @exclusivity(unchecked) @usableFromInline var wasIdle = false
+
+    @inlinable
+    public init(_ source: S, onError policy: RecordErrorPolicy, in context: OperatorContext, link: any SourceLink) throws {
+        self.context = context
+        self.link = link
+        outlet = context.mainOutlet()
+        batch = Batch(capacity: context.batchCapacity)
+        signal = context.signalForwarder()
+        errors = context.errorHandler(policy)
+        reader = try source.makeReader(
+            SourceReaderContext(
+                name: context.name, subtask: context.subtask, parallelism: context.parallelism,
+                processingTime: context.processingTime, errors: errors, metrics: context.metrics,
+                requestSplit: { [unowned link] in try link.requestSplit() }, wake: link.wake))
+        try reader.start()
+    }
+
+    /// Reads one batch and pushes it through the chain.
+    @inlinable
+    public func poll() throws -> PollResult {
+        if isFinished { return .finished }
+        try takeSplits()
+        let status = try reader.poll(into: batch)
+        try errors.flush()
+        switch status {
+        case .records:
+            wasIdle = false
+            context.metrics.recordsOut.add(batch.count)
+            do { try outlet.push(batch) } catch {
+                batch.removeAll()
+                throw error
+            }
+            batch.removeAll()
+            return .progress
+        case .nothing:
+            if !wasIdle {
+                wasIdle = true
+                try signal(.flush)
+            }
+            return .idle
+        case .splitFinished(let split):
+            try signal(.splitFinished(split))
+            return .progress
+        case .finished:
+            isFinished = true
+            try signal(.watermark(.end))
+            try signal(.end)
+            return .finished
+        }
+    }
+
+    @inlinable
+    func takeSplits() throws {
+        for assigned in try link.takeAssigned() {
+            // The coordinator of this source hands out this source's splits.
+            guard let split = assigned as? AssignedSplit<S.Reader.Split> else { continue }
+            try signal(.splitStarted(split.number))
+            try reader.addSplits([split])
+        }
+        if link.noMoreSplits && !toldNoMore {
+            toldNoMore = true
+            reader.noMoreSplits()
+        }
+        let pausedNow = link.pausedSplits()
+        if pausedNow != paused {
+            paused = pausedNow
+            reader.pause(paused)
+        }
+    }
+}
+
+extension OperatorInstance {
+    /// Wraps a source.
+    @inlinable
+    public convenience init<S: Source>(source op: SourceOperator<S>) {
+        self.init(pushes: [], signal: { _ in }, poll: { try op.poll() }, close: { op.reader.close() })
+    }
+}

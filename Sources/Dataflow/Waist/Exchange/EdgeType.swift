@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+//  What the runtime must be able to do with a stream whose type it does not know.
+
+import ThalwegBase
+import ThalwegData
+
+/// The typed actions of one edge, closed over the element type where the stream was declared, so that their loops are
+/// specialised in the user's module.
+public struct EdgeType: Sendable {
+    /// The element type's name, for plans and errors.
+    public let name: String
+    /// Joins a push closure of the consumer with a signal closure to an `Inlet`.
+    public let makeInlet: @Sendable (_ push: Any, _ signal: @escaping (Signal) throws -> Void) -> Any
+    /// One inlet that feeds several.
+    public let fanOut: @Sendable (_ inlets: [Any]) -> Any
+    /// An inlet that sends to the channels of an exchange.
+    public let makeWriter:
+        @Sendable (Partitioning, [any ExchangeChannel], _ subtask: Int, _ maxParallelism: Int, _ capacity: Int) -> Any
+    /// Feeds an erased batch into an inlet and empties it.
+    public let deliver: @Sendable (_ inlet: Any) -> ((AnyObject) throws -> Void)
+    /// An inlet that deep-copies every record on its way into another (`COPY_PER_OPERATOR`); nil when the type cannot.
+    public let copying: (@Sendable (_ inlet: Any, OperatorMetrics) throws -> Any)?
+
+    /// - Parameters:
+    ///   - hash: fills in the stable hashes of the keys of a batch; needed for hash partitioning.
+    ///   - copying: see ``copying``.
+    @inlinable
+    public init<Element: Sendable>(
+        of type: Element.Type,
+        hash: (@Sendable (Batch<Element>, UnsafeMutablePointer<UInt64>) throws -> Void)? = nil,
+        copying: (@Sendable (_ inlet: Any, OperatorMetrics) throws -> Any)? = nil
+    ) {
+        name = String(describing: Element.self)
+        self.copying = copying
+        makeInlet = { push, signal in
+            // The graph connects a consumer's push closure of this very element type.
+            Inlet<Element>(push: push as! (Batch<Element>) throws -> Void, signal: signal)
+        }
+        fanOut = { inlets in
+            // The graph connects inlets of this very element type.
+            FanOut(inlets.map { $0 as! Inlet<Element> }).inlet
+        }
+        makeWriter = { partitioning, channels, subtask, maxParallelism, capacity in
+            ExchangeWriter<Element>(
+                partitioning, to: channels, subtask: subtask, maxParallelism: maxParallelism, capacity: capacity,
+                hash: hash
+            ).inlet
+        }
+        deliver = { inlet in
+            // The graph connects inlets of this very element type.
+            let push = (inlet as! Inlet<Element>).push
+            return { batch in
+                // Both ends of a channel are made from the same edge.
+                let batch = unsafeDowncast(batch, to: Batch<Element>.self)
+                defer { batch.removeAll() }
+                try push(batch)
+            }
+        }
+    }
+}
+
+/// Feeds several consumers from one stream: the last gets the batch itself, the others copies (FLIP-21: consumers share
+/// values but never each other's changes).
+public final class FanOut<Element> {
+    @usableFromInline let inlets: [Inlet<Element>]
+    @usableFromInline let spare = Batch<Element>()
+
+    @inlinable
+    public init(_ inlets: [Inlet<Element>]) { self.inlets = inlets }
+
+    @inlinable
+    public var inlet: Inlet<Element> {
+        let inlets = self.inlets
+        if inlets.count == 1 { return inlets[0] }
+        return Inlet(
+            push: { batch in
+                for inlet in inlets.dropLast() {
+                    let copy = self.spare.capacity >= batch.count ? self.spare : Batch(capacity: batch.count)
+                    copy.copy(from: batch)
+                    defer { copy.removeAll() }
+                    try inlet.push(copy)
+                }
+                try inlets[inlets.count - 1].push(batch)
+            },
+            signal: { signal in for inlet in inlets { try inlet.signal(signal) } })
+    }
+}

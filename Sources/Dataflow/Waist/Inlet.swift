@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+//  The door into a step: one call per batch.
+
+import ThalwegBase
+import ThalwegData
+
+/// Where batches and signals of one input go. The only indirect call between operators: per batch, never per record.
+///
+/// `push` lends a batch: the callee may change or move out its rows; the caller empties it afterwards.
+@frozen
+public struct Inlet<Element> {
+    public let push: (Batch<Element>) throws -> Void
+    public let signal: (Signal) throws -> Void
+
+    @inlinable
+    public init(push: @escaping (Batch<Element>) throws -> Void, signal: @escaping (Signal) throws -> Void) {
+        self.push = push
+        self.signal = signal
+    }
+
+    /// An inlet that swallows everything.
+    @inlinable
+    public static var drain: Inlet { Inlet(push: { _ in }, signal: { _ in }) }
+}
+
+/// What an operator of one subtask looks like to the runtime.
+public final class OperatorInstance {
+    /// A push closure `(Batch<Input>) throws -> Void` per input, in order of the node's inputs.
+    public let pushes: [Any]
+    /// Takes the merged signals of all inputs.
+    public let signal: (Signal) throws -> Void
+    /// For sources: produces a batch and pushes it down the chain.
+    public let poll: (() throws -> PollResult)?
+    /// Called once, when the task ends for whatever reason: releases what the operator holds outside memory.
+    public let close: () -> Void
+
+    public init(
+        pushes: [Any], signal: @escaping (Signal) throws -> Void, poll: (() throws -> PollResult)? = nil,
+        close: @escaping () -> Void = {}
+    ) {
+        self.pushes = pushes
+        self.signal = signal
+        self.poll = poll
+        self.close = close
+    }
+}
+
+/// What a poll of a source or a task achieved.
+@frozen
+public enum PollResult: Sendable {
+    /// Something was done; there may be more.
+    case progress
+    /// Nothing to do until woken or until a timer is due.
+    case idle
+    /// Nothing will ever be done again.
+    case finished
+}

@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+//  All that an operator may touch.
+
+import ThalwegBase
+import ThalwegData
+
+/// Calls back on the task's thread when processing time has come far enough.
+public protocol ProcessingTimeService: AnyObject {
+    /// Milliseconds since 1970 UTC.
+    var now: Int64 { get }
+    /// Runs `action` on the task once `now >= time`. Not called after the task has ended.
+    func schedule(at time: Int64, _ action: @escaping () throws -> Void)
+}
+
+/// The counters of one operator in one subtask.
+public final class OperatorMetrics: Sendable {
+    public let recordsIn = Counter()
+    public let recordsOut = Counter()
+    /// The current watermark in milliseconds of event time.
+    public let watermark = Counter()
+    /// Records left out or sent to the dead letters.
+    public let rejected = Counter()
+    /// Records emitted to a side output that nobody reads.
+    public let droppedNoConsumer = Counter()
+    /// Records dropped because all their windows had closed.
+    public let lateDropped = Counter()
+    /// Windows that an accepted record came too late for.
+    public let latePartial = Counter()
+    /// Deep copies made by `COPY_PER_OPERATOR` (FLIP-21).
+    public let deepCopies = Counter()
+    /// Bytes read (sources).
+    public let bytesIn = Counter()
+
+    public init() { watermark.set(.min) }
+}
+
+/// How records are handed from operator to operator inside a chain (FLIP-21).
+public enum ObjectReuseMode: String, Codable, Sendable, Hashable, CaseIterable {
+    /// No copies: records are values, so nobody can change another's.
+    case `default`
+    /// A deep copy at every hop, as Flink does by default; only for measuring and for doubtful reference types.
+    case copyPerOperator
+    /// As `default`, and sources decode into the same memory again and again.
+    case fullReuse
+}
+
+/// One operator in one subtask: who it is, its time, its counters.
+public final class OperatorContext {
+    public let name: String
+    /// This subtask's number, from 0.
+    public let subtask: Int
+    public let parallelism: Int
+    public let maxParallelism: Int
+    public let processingTime: any ProcessingTimeService
+    public let metrics: OperatorMetrics
+    public let objectReuse: ObjectReuseMode
+    /// The number of records in a batch.
+    public let batchCapacity: Int
+    /// What sources need from the runtime; nil for other operators.
+    public let sourceLink: (any SourceLink)?
+    /// The timestamp of the record being processed.
+    public let recordClock = RecordClock()
+    /// The outlets that read this operator's outputs: `nil` is the main output, others by tag id.
+    public let outlets: [String?: Any]
+    /// Where sinks leave what is to be committed when the job has succeeded.
+    public let commits: CommitLedger
+
+    public init(
+        name: String, subtask: Int, parallelism: Int, maxParallelism: Int,
+        processingTime: any ProcessingTimeService, metrics: OperatorMetrics, objectReuse: ObjectReuseMode, batchCapacity: Int,
+        outlets: [String?: Any], sourceLink: (any SourceLink)? = nil, commits: CommitLedger
+    ) {
+        self.name = name
+        self.subtask = subtask
+        self.parallelism = parallelism
+        self.maxParallelism = maxParallelism
+        self.processingTime = processingTime
+        self.metrics = metrics
+        self.objectReuse = objectReuse
+        self.batchCapacity = batchCapacity
+        self.outlets = outlets
+        self.sourceLink = sourceLink
+        self.commits = commits
+    }
+
+    /// The typed main output; one that swallows everything when nobody reads it.
+    @inlinable
+    public func mainOutlet<Element>(of type: Element.Type = Element.self) -> Inlet<Element> {
+        // The graph connects outputs to inputs of the same static type.
+        outlets[nil].map { $0 as! Inlet<Element> } ?? .drain  // swift-format-ignore: NeverForceUnwrap
+    }
+
+    /// The collector for the main output.
+    @inlinable
+    public func mainCollector<Element>(of type: Element.Type = Element.self) -> Collector<Element> {
+        Collector(mainOutlet(), clock: recordClock, capacity: batchCapacity)
+    }
+
+    /// The handler for records that make this operator fail.
+    public func errorHandler(_ policy: RecordErrorPolicy) -> RecordErrorHandler {
+        var letters: Collector<DeadLetter>?
+        if case .deadLetter(let tag) = policy, let outlet = outlets[tag.id] as? Inlet<DeadLetter> {
+            letters = Collector(outlet, clock: recordClock, capacity: batchCapacity)
+        }
+        return RecordErrorHandler(
+            operatorName: name, policy: policy, letters: letters, rejected: metrics.rejected,
+            unread: metrics.droppedNoConsumer)
+    }
+}

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+//  Where streams end.
+
+import Synchronization
+import ThalwegBase
+import ThalwegData
+
+/// A place records are written to. A value: `makeWriter` is called once per subtask.
+public protocol Sink<Element>: Sendable {
+    associatedtype Element: Sendable
+    associatedtype Writer: SinkWriter<Element>
+    /// A short name of the kind for plans: `files`, `print`.
+    var kind: String { get }
+    func makeWriter(_ context: SinkContext) throws -> Writer
+}
+
+/// Who is writing.
+public struct SinkContext: Sendable {
+    public let name: String
+    public let subtask: Int
+    public let parallelism: Int
+
+    public init(name: String, subtask: Int, parallelism: Int) {
+        self.name = name
+        self.subtask = subtask
+        self.parallelism = parallelism
+    }
+}
+
+/// Writes the records of one subtask.
+///
+/// Nothing that is written may be visible as output before it is committed: `finish` returns the steps that make it so,
+/// and the runtime runs them when every task of the job has succeeded. `close` without `finish` discards.
+public protocol SinkWriter<Element>: AnyObject {
+    associatedtype Element
+    /// Takes the records of a batch; the batch is only lent.
+    func write(_ batch: Batch<Element>) throws
+    /// Nothing is coming for the moment: hand buffered records to the outside if they may be seen.
+    func flush() throws
+    /// All input has come: makes everything durable and returns what publishes it.
+    func finish() throws -> [SinkCommit]
+    /// Releases everything; what was not committed is discarded.
+    func close()
+}
+
+extension SinkWriter {
+    public func flush() throws {}
+    public func close() {}
+}
+
+/// A step that publishes prepared output. Must be idempotent.
+public struct SinkCommit: Sendable {
+    public let label: String
+    public let commit: @Sendable () throws -> Void
+    public let abort: @Sendable () -> Void
+
+    public init(
+        _ label: String, commit: @escaping @Sendable () throws -> Void, abort: @escaping @Sendable () -> Void = {}
+    ) {
+        self.label = label
+        self.commit = commit
+        self.abort = abort
+    }
+}
+
+/// What the sinks of a job have prepared, published together at the end.
+public final class CommitLedger: Sendable {
+    private let pending = Mutex<[SinkCommit]>([])
+    public init() {}
+
+    public func add(_ commits: [SinkCommit]) { pending.withLock { $0 += commits } }
+
+    /// Publishes everything in the order it was prepared.
+    public func commitAll() throws {
+        for step in pending.withLock({ steps in defer { steps = [] }; return steps }) { try step.commit() }
+    }
+
+    /// Discards everything.
+    public func abortAll() {
+        for step in pending.withLock({ steps in defer { steps = [] }; return steps }) { step.abort() }
+    }
+}

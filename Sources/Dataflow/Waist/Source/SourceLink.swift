@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+//  What ties a source's task to its enumerator and to the alignment of event time.
+
+import ThalwegBase
+
+/// The runtime's side of one source subtask. Used from the task's thread.
+public protocol SourceLink: AnyObject {
+    /// Asks the enumerator for a split.
+    func requestSplit() throws
+    /// Takes what was assigned since the last call; the elements are `AssignedSplit<Split>` of the source's type.
+    func takeAssigned() throws -> [Any]
+    /// Whether the enumerator has said that no more splits will come.
+    var noMoreSplits: Bool { get }
+    /// Makes the runtime poll the task again, from any thread.
+    var wake: @Sendable () -> Void { get }
+
+    // MARK: Event time per split
+
+    /// Whether splits are known that no reader has taken up: event time waits for them, or their records would be late.
+    var holdsBackEventTime: Bool { get }
+
+    /// A split's watermark has risen.
+    func report(watermark: Watermark, of split: Int32)
+    /// A split has become idle or active, or has ended.
+    func report(status: InputStatus, of split: Int32)
+    /// The splits that must wait because they are too far ahead of their alignment group.
+    func pausedSplits() -> Set<Int32>
+    /// Joins an alignment group: splits may be at most `drift` ahead of the slowest of the group.
+    func align(group: String, drift: Duration)
+    /// When the task was last held up by back-pressure, in milliseconds of processing time; nil when never.
+    var lastHeldUp: Int64? { get }
+}

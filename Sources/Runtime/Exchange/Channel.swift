@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+//  A bounded queue from one subtask to another in the same process.
+
+import Synchronization
+import ThalwegOperator
+
+/// One direction between two subtasks. Batches pass as they are; emptied ones travel back to be filled again.
+///
+/// Sending never blocks: the runtime does not poll a producer whose channels are full, so a channel holds at most
+/// `capacity` packets plus what one poll of the producer makes.
+final class Channel: ExchangeChannel, Sendable {
+    private struct Contents {
+        var packets: [Packet] = []
+        var head = 0
+        var recycled: [Packet] = []
+
+        var count: Int { packets.count - head }
+    }
+
+    /// The number of packets at which the producer pauses.
+    static let capacity = 8
+    /// The number of emptied batches kept for the producer.
+    static let recycledMax = 4
+
+    private let contents = Mutex(Contents())
+    private let full = Atomic<Bool>(false)
+    private let wakeConsumer: @Sendable () -> Void
+    private let wakeProducer: @Sendable () -> Void
+
+    init(wakeConsumer: @escaping @Sendable () -> Void, wakeProducer: @escaping @Sendable () -> Void) {
+        self.wakeConsumer = wakeConsumer
+        self.wakeProducer = wakeProducer
+    }
+
+    /// Whether the producer should wait.
+    var isFull: Bool { full.load(ordering: .acquiring) }
+
+    func send(_ packet: Packet) {
+        let wasEmpty = contents.withLock { contents in
+            contents.packets.append(packet)
+            if contents.count >= Self.capacity { full.store(true, ordering: .releasing) }
+            return contents.count == 1
+        }
+        if wasEmpty { wakeConsumer() }
+    }
+
+    func receive() -> Packet? {
+        let (packet, wasFull) = contents.withLock { contents -> (Packet?, Bool) in
+            guard contents.head < contents.packets.count else { return (nil, false) }
+            let packet = contents.packets[contents.head]
+            contents.packets[contents.head] = .signal(.flush)  // lets go of the batch
+            contents.head += 1
+            if contents.head == contents.packets.count {
+                contents.packets.removeAll(keepingCapacity: true)
+                contents.head = 0
+            }
+            let wasFull = contents.count == Self.capacity - 1
+            if wasFull { full.store(false, ordering: .releasing) }
+            return (packet, wasFull)
+        }
+        if wasFull { wakeProducer() }
+        return packet
+    }
+
+    /// Gives an emptied batch back to the producer.
+    func recycle(_ batch: AnyObject) {
+        let packet = Packet.batch(batch)
+        contents.withLock { contents in
+            if contents.recycled.count < Self.recycledMax { contents.recycled.append(packet) }
+        }
+    }
+
+    func takeRecycled() -> AnyObject? {
+        guard case .batch(let batch)? = contents.withLock({ $0.recycled.popLast() }) else { return nil }
+        return batch
+    }
+}

@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: Apache-2.0
+//  Ties one source subtask to the coordinator in the same process.
+
+import Synchronization
+import ThalwegBase
+import ThalwegGraph
+import ThalwegOperator
+
+/// What the enumerator has decided for one subtask and its reader has not yet taken.
+final class SplitInbox: Sendable {
+    private struct Contents {
+        var splits: [any Sendable] = []
+        var noMore = false
+    }
+
+    private let contents = Mutex(Contents())
+    private let count = Atomic<Int>(0)
+    let wake: @Sendable () -> Void
+
+    init(wake: @escaping @Sendable () -> Void) { self.wake = wake }
+
+    var isEmpty: Bool { count.load(ordering: .acquiring) == 0 }
+    var noMore: Bool { contents.withLock { $0.noMore } }
+
+    func add(_ split: any Sendable) {
+        contents.withLock { $0.splits.append(split) }
+        count.add(1, ordering: .releasing)
+        wake()
+    }
+
+    func setNoMore() {
+        contents.withLock { $0.noMore = true }
+        wake()
+    }
+
+    func takeAll() -> [any Sendable] {
+        if isEmpty { return [] }
+        let splits = contents.withLock { contents in
+            defer { contents.splits = [] }
+            return contents.splits
+        }
+        count.subtract(splits.count, ordering: .releasing)
+        return splits
+    }
+}
+
+/// The link of one source subtask. Used from the task's thread; the inboxes it shares are locked.
+final class LocalSourceLink: SourceLink {
+    private let node: Int
+    private let subtask: Int
+    private let coordinator: any SourceCoordinating
+    private let inboxes: [SplitInbox]
+    private let timers: TaskTimers
+    private let groups: AlignmentGroups
+    private let heldUp: ExecutionTask.HeldUp
+    private var group: String?
+    private var watermarks: [Int32: Int64] = [:]
+    private var allowed = Int64.max
+    private var sawNoMore = false
+    private var isStarted = false
+    let wake: @Sendable () -> Void
+
+    init(
+        node: Int, subtask: Int, coordinator: any SourceCoordinating, inboxes: [SplitInbox], timers: TaskTimers,
+        groups: AlignmentGroups, heldUp: ExecutionTask.HeldUp
+    ) {
+        self.node = node
+        self.subtask = subtask
+        self.coordinator = coordinator
+        self.inboxes = inboxes
+        self.timers = timers
+        self.groups = groups
+        self.heldUp = heldUp
+        wake = inboxes[subtask].wake
+    }
+
+    func requestSplit() throws { try carryOut(coordinator.requestSplit(from: subtask)) }
+
+    func takeAssigned() throws -> [Any] {
+        // The first subtask's thread runs the enumerator's start and its periodic discovery.
+        if subtask == 0 && !isStarted {
+            isStarted = true
+            try carryOut(coordinator.start())
+        }
+        return inboxes[subtask].takeAll()
+    }
+
+    private func carryOut(_ actions: [CoordinatorAction]) throws {
+        for action in actions {
+            switch action {
+            case .assign(let split, let subtask): inboxes[subtask].add(split)
+            case .noMoreSplits(let subtask): inboxes[subtask].setNoMore()
+            case .callAgain(let delay):
+                timers.schedule(at: timers.now + max(1, delay.wholeMilliseconds)) { [weak self] in
+                    guard let self else { return }
+                    try self.carryOut(self.coordinator.discover())
+                }
+            }
+        }
+    }
+
+    var noMoreSplits: Bool {
+        if !sawNoMore { sawNoMore = inboxes[subtask].noMore && inboxes[subtask].isEmpty }
+        return sawNoMore
+    }
+
+    var holdsBackEventTime: Bool {
+        if sawNoMore { return false }
+        return !inboxes[subtask].isEmpty || coordinator.holdsBackEventTime
+    }
+
+    // MARK: Alignment
+
+    private func member(_ split: Int32) -> AlignmentGroups.Member {
+        AlignmentGroups.Member(node: node, subtask: subtask, split: split)
+    }
+
+    func align(group: String, drift: Duration) {
+        self.group = group
+        groups.join(group, drift: drift, wake: wake)
+    }
+
+    func report(watermark: Watermark, of split: Int32) {
+        guard let group else { return }
+        watermarks[split] = watermark.time.milliseconds
+        allowed = groups.report(watermark, of: member(split), in: group)
+    }
+
+    func report(status: InputStatus, of split: Int32) {
+        guard let group, status != .active else { return }
+        watermarks[split] = nil
+        groups.leave(member(split), of: group)
+    }
+
+    func pausedSplits() -> Set<Int32> {
+        guard let group else { return [] }
+        allowed = groups.allowed(in: group)
+        var paused: Set<Int32> = []
+        for (split, watermark) in watermarks where watermark > allowed { paused.insert(split) }
+        return paused
+    }
+
+    var lastHeldUp: Int64? { heldUp.time }
+}

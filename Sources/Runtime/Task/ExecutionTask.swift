@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+//  One subtask of one vertex: polled, never blocking.
+
+import Synchronization
+import ThalwegBase
+import ThalwegGraph
+import ThalwegOperator
+
+/// A chain of operators of one subtask with its inputs and outputs (a tasklet, D5).
+///
+/// Used by one thread at a time: the worker it is assigned to.
+final class ExecutionTask {
+    /// One channel that feeds the task, with what to do with its packets.
+    struct Input {
+        let channel: Channel
+        let deliver: (AnyObject) throws -> Void
+        let signal: (Signal) throws -> Void
+    }
+
+    let name: String
+    let subtask: Int
+    let timers: TaskTimers
+    private(set) var operators: [OperatorInstance] = []
+    private var inputs: [Input] = []
+    private var finishedInputs: Set<Int> = []
+    private var nextInput = 0
+    private var source: OperatorInstance?
+    private var outputs: [Channel] = []
+    private var isClosed = false
+    private(set) var isFinished = false
+    /// When the task was last found held up by full channels.
+    let heldUp = HeldUp()
+
+    /// Shared with the source link, which answers questions about idleness.
+    final class HeldUp { var time: Int64? }
+
+    init(name: String, subtask: Int, timers: TaskTimers) {
+        self.name = name
+        self.subtask = subtask
+        self.timers = timers
+    }
+
+    func assemble(operators: [OperatorInstance], inputs: [Input], outputs: [Channel]) {
+        self.operators = operators
+        self.inputs = inputs
+        self.outputs = outputs
+        source = operators.first { $0.poll != nil }
+    }
+
+    /// Does a bounded amount of work: at most one batch of a source or one packet of each input.
+    func poll() throws -> PollResult {
+        if isFinished { return .finished }
+        let fired = try timers.fireDue()
+        if outputs.contains(where: { $0.isFull }) {
+            heldUp.time = timers.now
+            return fired ? .progress : .idle
+        }
+        let result = try source?.poll?() ?? pollInputs()
+        if result == .finished {
+            isFinished = true
+            timers.removeAll()
+            close()
+        }
+        return fired && result == .idle ? .progress : result
+    }
+
+    private func pollInputs() throws -> PollResult {
+        var progressed = false
+        for _ in 0..<inputs.count {
+            let index = nextInput
+            nextInput = nextInput + 1 == inputs.count ? 0 : nextInput + 1
+            guard let packet = inputs[index].channel.receive() else { continue }
+            progressed = true
+            switch packet {
+            case .batch(let batch):
+                try inputs[index].deliver(batch)
+                inputs[index].channel.recycle(batch)
+            case .signal(let signal):
+                if signal == .end { finishedInputs.insert(index) }
+                try inputs[index].signal(signal)
+            }
+            if outputs.contains(where: { $0.isFull }) { break }
+        }
+        if finishedInputs.count == inputs.count { return .finished }
+        return progressed ? .progress : .idle
+    }
+
+    /// Releases what the operators hold; called on the task's thread or after all threads have stopped.
+    func close() {
+        guard !isClosed else { return }
+        isClosed = true
+        for op in operators { op.close() }
+    }
+}

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+//  A list of values per key.
+
+import ThalwegBase
+
+/// Keyed state of many values in order of arrival.
+public final class ListState<Value: Codable & Sendable>: BindableState, KeyedColumn {
+    @exclusivity(unchecked) @usableFromInline unowned(unsafe) var store: AnyKeyedStore
+    @exclusivity(unchecked) @usableFromInline var column = PagedColumn<[Value]>(initial: [])
+    // Keeps `store` valid until `bind`; afterwards the operator holds both the store and the handles.
+    private var owner: AnyKeyedStore
+
+    public init() {
+        owner = AnyKeyedStore()
+        store = owner
+        column.reserve(1)
+    }
+
+    public func bind(_ name: String, to store: AnyKeyedStore) throws(ThalwegError) {
+        try store.register(name, self)
+        owner = store
+        self.store = store
+    }
+
+    /// The current key's values; assigning replaces them, an empty array removes them.
+    @inlinable
+    public var values: [Value] {
+        get { column.address(store.slot).pointee }
+        _modify {
+            let address = column.address(store.slot)
+            yield &address.pointee
+            if address.pointee.isEmpty { store.mayBeEmpty = true }
+        }
+    }
+
+    @inlinable public var isEmpty: Bool { column.address(store.slot).pointee.isEmpty }
+    @inlinable public var count: Int { column.address(store.slot).pointee.count }
+
+    /// Adds a value at the end.
+    @inlinable
+    public func append(_ value: Value) { column.address(store.slot).pointee.append(value) }
+
+    /// Removes the current key's values.
+    @inlinable
+    public func clear() {
+        column.address(store.slot).pointee = []
+        store.mayBeEmpty = true
+    }
+
+    // MARK: KeyedColumn
+
+    public func reserve(_ count: Int) { column.reserve(count) }
+    public func isEmpty(_ slot: Int) -> Bool { column.address(slot).pointee.isEmpty }
+    public func clear(_ slot: Int) { column.reset(slot) }
+}

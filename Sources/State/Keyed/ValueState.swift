@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+//  One value per key.
+
+import ThalwegBase
+
+/// State that a keyed function declares as a property: `@State var last = ValueState<Bid>()`.
+///
+/// Bound to the operator's store under the property's name when the job is set up.
+public protocol BindableState: AnyObject {
+    func bind(_ name: String, to store: AnyKeyedStore) throws(ThalwegError)
+}
+
+/// Declares keyed state; the property's name is the state's name in snapshots.
+@propertyWrapper
+@frozen
+public struct State<Handle: BindableState> {
+    public let wrappedValue: Handle
+    /// A name for snapshots other than the property's.
+    public let name: String?
+
+    @inlinable
+    public init(wrappedValue: Handle) {
+        self.wrappedValue = wrappedValue
+        name = nil
+    }
+
+    @inlinable
+    public init(wrappedValue: Handle, _ name: String) {
+        self.wrappedValue = wrappedValue
+        self.name = name
+    }
+}
+
+extension State: AnyStateDeclaration {
+    public var handle: any BindableState { wrappedValue }
+}
+
+/// A `@State` property seen without its type.
+public protocol AnyStateDeclaration {
+    var handle: any BindableState { get }
+    var name: String? { get }
+}
+
+/// Keyed state of one value, nil until set. Values are copies: changing one that was read changes nothing in state.
+public final class ValueState<Value: Codable & Sendable>: BindableState, KeyedColumn {
+    @exclusivity(unchecked) @usableFromInline unowned(unsafe) var store: AnyKeyedStore
+    @exclusivity(unchecked) @usableFromInline var column = PagedColumn<Value?>(initial: nil)
+    // Keeps `store` valid until `bind`; afterwards the operator holds both the store and the handles.
+    private var owner: AnyKeyedStore
+
+    public init() {
+        owner = AnyKeyedStore()
+        store = owner
+        column.reserve(1)
+    }
+
+    public func bind(_ name: String, to store: AnyKeyedStore) throws(ThalwegError) {
+        try store.register(name, self)
+        owner = store
+        self.store = store
+    }
+
+    /// The current key's value; setting nil removes it.
+    @inlinable
+    public var value: Value? {
+        get { column.address(store.slot).pointee }
+        _modify {
+            let address = column.address(store.slot)
+            yield &address.pointee
+            if address.pointee == nil { store.mayBeEmpty = true }
+        }
+        set {
+            if newValue == nil { store.mayBeEmpty = true }
+            column.address(store.slot).pointee = newValue
+        }
+    }
+
+    /// The current key's value, or `standard` when there is none; what is assigned is stored.
+    @inlinable
+    public subscript(default standard: @autoclosure () -> Value) -> Value {
+        get { column.address(store.slot).pointee ?? standard() }
+        _modify {
+            let address = column.address(store.slot)
+            if address.pointee == nil { address.pointee = standard() }
+            yield &address.pointee!  // set on the line above when it was nil
+        }
+    }
+
+    /// Removes the current key's value.
+    @inlinable
+    public func clear() { value = nil }
+
+    // MARK: KeyedColumn
+
+    public func reserve(_ count: Int) { column.reserve(count) }
+    public func isEmpty(_ slot: Int) -> Bool { column.address(slot).pointee == nil }
+    public func clear(_ slot: Int) { column.reset(slot) }
+}
