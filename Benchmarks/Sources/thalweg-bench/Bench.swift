@@ -7,7 +7,7 @@ func mix(_ n: Int64, _ keys: UInt64) -> Item {
     z = (z ^ (z >> 30)) &* 0xBF58476D1CE4E5B9
     z = (z ^ (z >> 27)) &* 0x94D049BB133111EB
     z ^= z >> 31
-    return Item(key: Int64((z >> 1) % keys), value: n, time: n / 100)
+    return Item(key: Int64((z >> 1) % 1_000_000), value: n, time: n / 100)
 }
 func cpu() -> Double {
     var t = timespec(); clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t)

@@ -47,6 +47,10 @@ public final class ListState<Value: Codable & Sendable>: BindableState, KeyedCol
         store.mayBeEmpty = true
     }
 
+    /// The values of a slot, for operators that address slots themselves; valid until the state grows.
+    @inlinable @inline(__always)
+    public func address(ofSlot slot: Int) -> UnsafeMutablePointer<[Value]> { column.address(slot) }
+
     // MARK: KeyedColumn
 
     public func reserve(_ count: Int) { column.reserve(count) }

@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: Apache-2.0
+//  A function over two keyed streams that share state per key.
+
+import ThalwegBase
+import ThalwegData
+import ThalwegOperator
+import ThalwegState
+
+/// A function over two streams keyed by the same type; both see the same state.
+public protocol KeyedCoProcessFunction<Key, First, Second, Output> {
+    associatedtype Key: Hashable & Codable & Sendable
+    associatedtype First: Sendable
+    associatedtype Second: Sendable
+    associatedtype Output: Sendable
+    mutating func processFirst(_ value: First, _ context: KeyedContext<Key>, _ out: Collector<Output>) throws
+    mutating func processSecond(_ value: Second, _ context: KeyedContext<Key>, _ out: Collector<Output>) throws
+    mutating func onTimer(
+        at time: EventTime, _ domain: TimeDomain, _ context: KeyedContext<Key>, _ out: Collector<Output>) throws
+}
+
+extension KeyedCoProcessFunction {
+    @inlinable
+    public mutating func onTimer(
+        at time: EventTime, _ domain: TimeDomain, _ context: KeyedContext<Key>, _ out: Collector<Output>
+    ) throws {}
+}
+
+/// Runs a keyed function of two inputs.
+public final class KeyedCoProcessOperator<Function: KeyedCoProcessFunction>: TwoInputOperator {
+    public let collector: Collector<Function.Output>
+    @usableFromInline let runtime: KeyedRuntime<Function.Key>
+    @usableFromInline let firstKey: (Function.First) -> Function.Key
+    @usableFromInline let secondKey: (Function.Second) -> Function.Key
+    @usableFromInline let clock: RecordClock
+    @usableFromInline let errors: RecordErrorHandler
+    @usableFromInline let binding: FunctionBinding
+    @usableFromInline let metrics: OperatorMetrics
+    // Used by one task alone.
+    @exclusivity(unchecked) @usableFromInline var function: Function
+    @exclusivity(unchecked) @usableFromInline var seen = 0
+
+    @inlinable
+    public init(
+        _ function: Function, firstKey: @escaping (Function.First) -> Function.Key,
+        secondKey: @escaping (Function.Second) -> Function.Key, onError policy: RecordErrorPolicy,
+        in context: OperatorContext
+    ) throws {
+        self.function = function
+        self.firstKey = firstKey
+        self.secondKey = secondKey
+        runtime = try KeyedRuntime(context)
+        collector = context.mainCollector()
+        clock = context.recordClock
+        errors = context.errorHandler(policy)
+        metrics = context.metrics
+        binding = FunctionBinding(of: function)
+        try binding.bind(to: runtime.store, in: context)
+        let service = context.processingTime
+        runtime.context.onProcessingTime = { [unowned self] in
+            try self.fire(self.runtime.processingTimers, upTo: service.now, .processingTime)
+            try self.collector.flush()
+            try self.flushSides()
+        }
+    }
+
+    @inlinable
+    public func processFirst(_ batch: Batch<Function.First>) throws {
+        runtime.resolve(batch, by: firstKey)
+        try each(batch) { function, value, context, out in try function.processFirst(value, context, out) }
+    }
+
+    @inlinable
+    public func processSecond(_ batch: Batch<Function.Second>) throws {
+        runtime.resolve(batch, by: secondKey)
+        try each(batch) { function, value, context, out in try function.processSecond(value, context, out) }
+    }
+
+    @inlinable @inline(__always)
+    func each<Element>(
+        _ batch: Batch<Element>,
+        _ body: (inout Function, Element, KeyedContext<Function.Key>, Collector<Function.Output>) throws -> Void
+    ) throws {
+        let (rows, times, count, isTimed) = (batch.rows, batch.times, batch.count, batch.isTimed)
+        let (slots, store, clock, collector, context) = (runtime.slots, runtime.store, clock, collector, runtime.context)
+        var index = 0
+        while true {
+            do {
+                while index < count {
+                    store.slot = Int(slots[index])
+                    clock.time = isTimed ? times[index] : .min
+                    try body(&function, rows[index], context, collector)
+                    runtime.noteEmptied()
+                    index &+= 1
+                }
+                break
+            } catch {
+                try errors.handle(error, position: "record \(seen + index)", record: String(describing: rows[index]))
+                index &+= 1
+            }
+        }
+        seen &+= count
+        runtime.endBatch()
+    }
+
+    @inlinable
+    public func advance(to watermark: Watermark) throws {
+        clock.watermark = watermark.time.milliseconds
+        try fire(runtime.eventTimers, upTo: watermark.time.milliseconds, .eventTime)
+    }
+
+    @inlinable
+    func fire(_ timers: TimerQueue, upTo time: Int64, _ domain: TimeDomain) throws {
+        guard timers.nextTime <= time else { return }
+        while let timer = timers.popDue(time) {
+            runtime.store.slot = Int(timer.slot)
+            clock.time = timer.time
+            runtime.store.mayBeEmpty = true
+            try function.onTimer(at: EventTime(milliseconds: timer.time), domain, runtime.context, collector)
+            runtime.noteEmptied()
+        }
+        runtime.endBatch()
+    }
+
+    @inlinable
+    public func flushSides() throws {
+        try errors.flush()
+        if !binding.sides.isEmpty { try binding.flushSides(metrics) }
+    }
+}

@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+//  A function with state and timers per key.
+
+import ThalwegBase
+import ThalwegData
+import ThalwegOperator
+import ThalwegState
+
+/// A function over a keyed stream that declares its state as properties and may set timers.
+///
+///     struct Changes: KeyedProcessFunction {
+///         @State var last = ValueState<Int64>()
+///         mutating func process(_ bid: Bid, _ context: KeyedContext<Int64>, _ out: Collector<Int64>) {
+///             if let last = last.value { out.emit(bid.price - last) }
+///             last.value = bid.price
+///         }
+///     }
+public protocol KeyedProcessFunction<Key, Input, Output> {
+    associatedtype Key: Hashable & Codable & Sendable
+    associatedtype Input: Sendable
+    associatedtype Output: Sendable
+    mutating func process(_ value: Input, _ context: KeyedContext<Key>, _ out: Collector<Output>) throws
+    mutating func onTimer(
+        at time: EventTime, _ domain: TimeDomain, _ context: KeyedContext<Key>, _ out: Collector<Output>) throws
+}
+
+extension KeyedProcessFunction {
+    @inlinable
+    public mutating func onTimer(
+        at time: EventTime, _ domain: TimeDomain, _ context: KeyedContext<Key>, _ out: Collector<Output>
+    ) throws {}
+}
+
+/// Runs a keyed process function.
+public final class KeyedProcessOperator<Function: KeyedProcessFunction>: OneInputOperator {
+    public let collector: Collector<Function.Output>
+    @usableFromInline let runtime: KeyedRuntime<Function.Key>
+    @usableFromInline let key: (Function.Input) -> Function.Key
+    @usableFromInline let clock: RecordClock
+    @usableFromInline let errors: RecordErrorHandler
+    @usableFromInline let binding: FunctionBinding
+    @usableFromInline let metrics: OperatorMetrics
+    // Used by one task alone.
+    @exclusivity(unchecked) @usableFromInline var function: Function
+    @exclusivity(unchecked) @usableFromInline var seen = 0
+
+    @inlinable
+    public init(
+        _ function: Function, key: @escaping (Function.Input) -> Function.Key, onError policy: RecordErrorPolicy,
+        in context: OperatorContext
+    ) throws {
+        self.function = function
+        self.key = key
+        runtime = try KeyedRuntime(context)
+        collector = context.mainCollector()
+        clock = context.recordClock
+        errors = context.errorHandler(policy)
+        metrics = context.metrics
+        binding = FunctionBinding(of: function)
+        try binding.bind(to: runtime.store, in: context)
+        let service = context.processingTime
+        runtime.context.onProcessingTime = { [unowned self] in
+            try self.fire(self.runtime.processingTimers, upTo: service.now, .processingTime)
+            try self.collector.flush()
+            try self.flushSides()
+        }
+    }
+
+    @inlinable
+    public func process(_ batch: Batch<Function.Input>) throws {
+        runtime.resolve(batch, by: key)
+        let (rows, times, count, isTimed) = (batch.rows, batch.times, batch.count, batch.isTimed)
+        let (slots, store, clock, collector, context) = (runtime.slots, runtime.store, clock, collector, runtime.context)
+        var index = 0
+        while true {
+            do {
+                while index < count {
+                    store.slot = Int(slots[index])
+                    clock.time = isTimed ? times[index] : .min
+                    try function.process(rows[index], context, collector)
+                    runtime.noteEmptied()
+                    index &+= 1
+                }
+                break
+            } catch {
+                try errors.handle(error, position: "record \(seen + index)", record: String(describing: rows[index]))
+                index &+= 1
+            }
+        }
+        seen &+= count
+        runtime.endBatch()
+    }
+
+    @inlinable
+    public func advance(to watermark: Watermark) throws {
+        // Timers see the time that has come, so that what they register for it fires at once.
+        clock.watermark = watermark.time.milliseconds
+        try fire(runtime.eventTimers, upTo: watermark.time.milliseconds, .eventTime)
+    }
+
+    @inlinable
+    func fire(_ timers: TimerQueue, upTo time: Int64, _ domain: TimeDomain) throws {
+        guard timers.nextTime <= time else { return }
+        while let timer = timers.popDue(time) {
+            runtime.store.slot = Int(timer.slot)
+            clock.time = timer.time
+            runtime.store.mayBeEmpty = true
+            try function.onTimer(at: EventTime(milliseconds: timer.time), domain, runtime.context, collector)
+            runtime.noteEmptied()
+        }
+        runtime.endBatch()
+    }
+
+    @inlinable
+    public func flushSides() throws {
+        try errors.flush()
+        if !binding.sides.isEmpty { try binding.flushSides(metrics) }
+    }
+}

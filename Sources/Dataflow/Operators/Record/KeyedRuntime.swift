@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: Apache-2.0
+//  What all keyed operators share: keys resolved to slots a batch at a time, state, timers.
+
+import ThalwegBase
+import ThalwegData
+import ThalwegOperator
+import ThalwegState
+
+/// Keys, state and timers of one keyed operator in one subtask.
+public final class KeyedRuntime<Key: Hashable & Codable & Sendable> {
+    public let store: KeyedStore<Key>
+    public let eventTimers = TimerQueue()
+    public let processingTimers = TimerQueue()
+    public let context: KeyedContext<Key>
+    @usableFromInline let hasher: KeyHasher<Key>
+    @usableFromInline let keys: UnsafeMutablePointer<Key>
+    @usableFromInline let hashes: UnsafeMutablePointer<UInt64>
+    /// The slots of the batch being processed.
+    public let slots: UnsafeMutablePointer<Int32>
+    // Used by one task alone.
+    @exclusivity(unchecked) @usableFromInline var emptied: [Int32] = []
+
+    @inlinable
+    public init(_ operatorContext: OperatorContext) throws {
+        hasher = try KeyHasher()
+        store = KeyedStore(hasher: hasher)
+        let capacity = operatorContext.batchCapacity
+        keys = .allocate(capacity: capacity)
+        hashes = .allocate(capacity: capacity)
+        slots = .allocate(capacity: capacity)
+        context = KeyedContext(
+            store: store, eventTimers: eventTimers, processingTimers: processingTimers, operatorContext)
+        try store.register("$timers.event", eventTimers)
+        try store.register("$timers.processing", processingTimers)
+    }
+
+    deinit {
+        keys.deallocate()
+        hashes.deallocate()
+        slots.deallocate()
+    }
+
+    /// Resolves the keys of a batch; afterwards `slots` holds the slot of each record.
+    @inlinable @inline(__always)
+    public func resolve<Element>(_ batch: Batch<Element>, by key: (Element) -> Key) {
+        let (rows, count, keys, hashes, hasher) = (batch.rows, batch.count, self.keys, self.hashes, self.hasher)
+        var made = 0
+        defer { keys.deinitialize(count: made) }
+        while made < count {
+            let value = key(rows[made])
+            hashes[made] = hasher.hash(value)
+            (keys + made).initialize(to: value)
+            made &+= 1
+        }
+        store.resolve(keys, hashes: hashes, count: count, into: slots)
+    }
+
+    /// Notes that the current key's state may be empty now; its slot is given back at the end of the batch.
+    @inlinable @inline(__always)
+    public func noteEmptied() {
+        if store.mayBeEmpty {
+            store.mayBeEmpty = false
+            emptied.append(Int32(truncatingIfNeeded: store.slot))
+        }
+    }
+
+    /// Gives back the slots of keys for which nothing is stored any more.
+    @inlinable
+    public func endBatch() {
+        store.releaseUnused()
+        if !emptied.isEmpty { releaseEmptied() }
+    }
+
+    @usableFromInline
+    func releaseEmptied() {
+        for slot in emptied { store.releaseIfEmpty(Int(slot)) }
+        emptied.removeAll(keepingCapacity: true)
+    }
+}
+
+extension TimerQueue: KeyedColumn {
+    public func reserve(_ count: Int) {}
+    public func isEmpty(_ slot: Int) -> Bool { count(of: slot) == 0 }
+    public func clear(_ slot: Int) { deleteAll(of: slot) }
+}
+
+/// What a keyed function may ask and set while it processes a record or a timer.
+public final class KeyedContext<Key: Hashable & Codable & Sendable> {
+    @usableFromInline let store: KeyedStore<Key>
+    @usableFromInline let clock: RecordClock
+    private let eventTimers: TimerQueue
+    private let processingTimers: TimerQueue
+    private let service: any ProcessingTimeService
+    private var wakeAt = Int64.max
+    /// Fires due processing-time timers; set by the operator.
+    public var onProcessingTime: (() throws -> Void)?
+    /// This subtask's number, from 0.
+    public let subtask: Int
+    public let parallelism: Int
+
+    @usableFromInline
+    init(
+        store: KeyedStore<Key>, eventTimers: TimerQueue, processingTimers: TimerQueue, _ context: OperatorContext
+    ) {
+        self.store = store
+        self.eventTimers = eventTimers
+        self.processingTimers = processingTimers
+        clock = context.recordClock
+        service = context.processingTime
+        subtask = context.subtask
+        parallelism = context.parallelism
+    }
+
+    /// The key of the record or timer being processed.
+    @inlinable public var key: Key { store.currentKey }
+
+    /// The event time of the record or timer being processed; nil when the stream has no timestamps.
+    @inlinable public var timestamp: EventTime? {
+        clock.time == .min ? nil : EventTime(milliseconds: clock.time)
+    }
+
+    /// How far event time has come at this operator.
+    @inlinable public var watermark: Watermark { Watermark(EventTime(milliseconds: clock.watermark)) }
+
+    /// Milliseconds of processing time since 1970 UTC.
+    public var processingTime: EventTime { EventTime(milliseconds: service.now) }
+
+    /// Calls `onTimer` for the current key once the watermark reaches `time`. Registering it again changes nothing.
+    public func registerEventTimeTimer(at time: EventTime) {
+        eventTimers.register(time: time.milliseconds, slot: store.slot)
+    }
+
+    public func deleteEventTimeTimer(at time: EventTime) {
+        eventTimers.delete(time: time.milliseconds, slot: store.slot)
+        store.mayBeEmpty = true
+    }
+
+    /// Calls `onTimer` for the current key once processing time reaches `time`.
+    public func registerProcessingTimeTimer(at time: EventTime) {
+        processingTimers.register(time: time.milliseconds, slot: store.slot)
+        scheduleProcessingTime()
+    }
+
+    public func deleteProcessingTimeTimer(at time: EventTime) {
+        processingTimers.delete(time: time.milliseconds, slot: store.slot)
+        store.mayBeEmpty = true
+    }
+
+    func scheduleProcessingTime() {
+        let next = processingTimers.nextTime
+        guard next < wakeAt else { return }
+        wakeAt = next
+        service.schedule(at: next) { [weak self] in
+            guard let self else { return }
+            self.wakeAt = .max
+            try self.onProcessingTime?()
+            self.scheduleProcessingTime()
+        }
+    }
+}
+
+/// Which clock a timer ran on.
+@frozen
+public enum TimeDomain: String, Sendable, Hashable, Codable {
+    case eventTime, processingTime
+}

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+//  A keyed stream cut into windows.
+
+import ThalwegBase
+import ThalwegData
+import ThalwegGraph
+import ThalwegOperator
+import ThalwegOperators
+
+/// A keyed stream cut into windows: say what becomes of each.
+///
+///     bids.keyed(by: \.auction)
+///         .window(.sliding(size: .seconds(10), slide: .seconds(2)))
+///         .aggregate(Count()) { auction, bids, window in Hot(auction, bids, window.end) }
+public struct WindowedStream<Key: Hashable & Codable & Sendable, Element: Sendable> {
+    public let keyed: KeyedStream<Key, Element>
+    public let assigner: WindowAssigner
+    @usableFromInline var lateness = Duration.zero
+    @usableFromInline var lateTag: OutputTag<Element>?
+
+    @inlinable
+    init(_ keyed: KeyedStream<Key, Element>, _ assigner: WindowAssigner) {
+        self.keyed = keyed
+        self.assigner = assigner
+    }
+
+    /// Keeps windows for so long after their end; late records in that time fire an updated result.
+    public func allowedLateness(_ lateness: Duration) -> Self {
+        var stream = self
+        stream.lateness = lateness
+        return stream
+    }
+
+    /// Sends records that come too late for every window to a side output instead of dropping and counting them.
+    public func lateRecords(to tag: OutputTag<Element>) -> Self {
+        var stream = self
+        stream.lateTag = tag
+        return stream
+    }
+
+    /// Aggregates each window of each key as records come; only accumulators are kept.
+    ///
+    /// - Parameter result: makes the output of a window when it fires. Its timestamp is the window's last millisecond.
+    @inlinable
+    public func aggregate<Aggregate: AggregateFunction, Output: Sendable>(
+        _ aggregate: Aggregate, name: String? = nil,
+        _ result: @escaping @Sendable (Key, Aggregate.Output, TimeWindow) throws -> Output
+    ) throws(ThalwegError) -> DataStream<Output> where Aggregate.Input == Element {
+        let (key, lateness, tag) = (keyed.key, self.lateness, lateTag)
+        let isProcessingTime = assigner.domain == .processingTime
+        let details = ["window": "\(assigner)", "lateness": "\(lateness)"]
+        let outputs = tag.map { [$0.declaration] } ?? []
+        if let grid = try assigner.grid() {
+            return keyed.step("window", name: name, outputs: outputs, details: details) { context in
+                OperatorInstance(
+                    try PaneWindowOperator(
+                        grid, isProcessingTime: isProcessingTime, aggregate: aggregate, key: key,
+                        late: LateHandling(allowed: lateness, tag: tag?.id, in: context), in: context, result: result),
+                    in: context)
+            }
+        }
+        guard let gap = assigner.gap?.wholeMilliseconds, gap > 0, gap < 1 << 50 else {
+            throw ThalwegError(
+                .job, "the window can never fire", detail: "\(assigner)",
+                hint: "give a session a gap of at least 1 ms, and a global window a trigger")
+        }
+        return keyed.step("window", name: name, outputs: outputs, details: details) { context in
+            OperatorInstance(
+                try SessionWindowOperator(
+                    gap: gap, isProcessingTime: isProcessingTime, aggregate: aggregate, key: key,
+                    late: LateHandling(allowed: lateness, tag: tag?.id, in: context), in: context, result: result),
+                in: context)
+        }
+    }
+
+    /// Folds the records of each window pairwise.
+    @inlinable
+    public func reduce(
+        name: String? = nil, _ combine: @escaping @Sendable (Element, Element) -> Element
+    ) throws(ThalwegError) -> DataStream<Element> where Element: Codable {
+        try aggregate(Reduce(combine), name: name) { _, value, _ in value }.compactMap { $0 }
+    }
+
+    /// Calls a function with all records of each window, in order of arrival, when it fires.
+    @inlinable
+    public func process<Output: Sendable>(
+        _ type: Output.Type = Output.self, name: String? = nil,
+        _ body: @escaping @Sendable (Key, TimeWindow, [Element], Collector<Output>) throws -> Void
+    ) throws(ThalwegError) -> DataStream<Output> where Element: Codable {
+        try aggregate(Elements(), name: name) { key, elements, window in
+            WindowContents(key: key, window: window, elements: elements)
+        }.flatMap(Output.self) { contents, out in try body(contents.key, contents.window, contents.elements, out) }
+    }
+}
+
+/// The records of one window of one key.
+public struct WindowContents<Key: Sendable, Element: Sendable>: Sendable {
+    public var key: Key
+    public var window: TimeWindow
+    public var elements: [Element]
+
+    @inlinable
+    init(key: Key, window: TimeWindow, elements: [Element]) {
+        self.key = key
+        self.window = window
+        self.elements = elements
+    }
+}
