@@ -202,7 +202,8 @@ def table(rows: list[dict], origin: str) -> list[str]:
     widths = [max(len(line[i]) for line in lines) for i in range(len(heads))]
     text = []
     for index, line in enumerate(lines):
-        cells = [cell.ljust(width) if i in (0, 9) else cell.rjust(width) for i, (cell, width) in enumerate(zip(line, widths))]
+        padded = enumerate(zip(line, widths))
+        cells = [cell.ljust(width) if i in (0, len(heads) - 1) else cell.rjust(width) for i, (cell, width) in padded]
         text.append("  ".join(cells).rstrip())
         if index == 0:
             text.append("  ".join("-" * width for width in widths))
@@ -230,10 +231,12 @@ def main() -> int:
         say(f"warning: the machine is busy (load {before['load']:.1f}); figures will be too low and will vary")
     rows = measure_all(options, chosen, work)
     origin = judge(options, rows, work)
-    if not options.no_flink:
+    is_full_size = (options.events, options.json_events, options.micro_scale) == (2_000_000, 1_000_000, 1.0)
+    if not options.no_flink and is_full_size:
         store_figures(work, rows)
 
-    print(f"{before['cpu']}, {before['cores']} cores, load {before['load']:.1f} before and {os.getloadavg()[0]:.1f} after")
+    after = os.getloadavg()[0]
+    print(f"{before['cpu']}, {before['cores']} cores, load {before['load']:.1f} before and {after:.1f} after")
     print(f"best of {options.reps}, seed {options.seed}\n")
     print("\n".join(table(rows, origin)))
     mean = geometric_mean(rows, "nexmark")

@@ -117,6 +117,20 @@ import ThalwegBase
         }
     }
 
+    @Test func jsonLinesDecodeToTheirEvents() throws {
+        let fixture = try Data(contentsOf: Place.fixtures.appending(path: "events-seed42-200.jsonl"))
+        let lines = fixture.split(separator: UInt8(ascii: "\n"))
+        #expect(lines.count == 200)
+        for (n, line) in lines.enumerated() {
+            let event = try JSONDecoder().decode(NexmarkEvent.self, from: line)
+            #expect(event == generator.event(Int64(n)))
+            #expect(try JSONDecoder().decode(NexmarkEvent.self, from: JSONEncoder().encode(event)) == event)
+        }
+        #expect(throws: ThalwegError.self) {
+            try JSONDecoder().decode(NexmarkEvent.self, from: Data(#"{"event_type":2,"ms":5}"#.utf8))
+        }
+    }
+
     @Test func seedsDiffer() {
         #expect(NexmarkGenerator(seed: 1).bid(4) != NexmarkGenerator(seed: 2).bid(4))
         #expect(NexmarkGenerator(seed: -1).bid(1_000_004) != generator.bid(1_000_004))

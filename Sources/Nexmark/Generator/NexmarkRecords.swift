@@ -100,7 +100,7 @@ public struct Bid: Codable, Hashable, Sendable {
 ///
 /// An enum, because it is a third of the size of a struct with three optional records and needs one test to take apart.
 @frozen
-public enum NexmarkEvent: Codable, Hashable, Sendable {
+public enum NexmarkEvent: Hashable, Sendable {
     case person(Person)
     case auction(Auction)
     case bid(Bid)
