@@ -7,7 +7,7 @@ import ThalwegOperator
 import ThalwegState
 
 /// A function over two streams keyed by the same type; both see the same state.
-public protocol KeyedCoProcessFunction<Key, First, Second, Output> {
+public protocol KeyedCoProcessFunction<Key, First, Second, Output>: SendableMetatype {
     associatedtype Key: Hashable & Codable & Sendable
     associatedtype First: Sendable
     associatedtype Second: Sendable

@@ -15,7 +15,7 @@ import ThalwegState
 ///             last.value = bid.price
 ///         }
 ///     }
-public protocol KeyedProcessFunction<Key, Input, Output> {
+public protocol KeyedProcessFunction<Key, Input, Output>: SendableMetatype {
     associatedtype Key: Hashable & Codable & Sendable
     associatedtype Input: Sendable
     associatedtype Output: Sendable

@@ -29,7 +29,7 @@ public final class ProcessContext {
 }
 
 /// A function that emits any number of records to its main output and to the side outputs it declares with `@Side`.
-public protocol ProcessFunction<Input, Output> {
+public protocol ProcessFunction<Input, Output>: SendableMetatype {
     associatedtype Input: Sendable
     associatedtype Output: Sendable
     mutating func process(_ value: Input, _ context: ProcessContext, _ out: Collector<Output>) throws
