@@ -12,7 +12,8 @@ public final class GzipByteSource: ByteSource {
 
     private let compressed: any ByteSource
     private let input: UnsafeMutableRawBufferPointer
-    private var stream = z_stream()
+    /// On the heap: zlib remembers its address.
+    private let stream: UnsafeMutablePointer<z_stream>
     private var phase = Phase.betweenMembers
     /// How many members were begun.
     private var members = 0
@@ -26,16 +27,20 @@ public final class GzipByteSource: ByteSource {
     public init(_ compressed: any ByteSource) throws(ThalwegError) {
         self.compressed = compressed
         input = .allocate(byteCount: Self.inputBytes, alignment: 16)
+        stream = .allocate(capacity: 1)
+        stream.initialize(to: z_stream())
         // 16 added to the window bits asks for gzip, header and checksum included.
-        let code = inflateInit2_(&stream, 15 + 16, ZLIB_VERSION, Int32(MemoryLayout<z_stream>.size))
+        let code = inflateInit2_(stream, 15 + 16, ZLIB_VERSION, Int32(MemoryLayout<z_stream>.size))
         guard code == Z_OK else {
             input.deallocate()
+            stream.deallocate()
             throw ThalwegError(.retry, "cannot start gzip", detail: "file \(compressed.name): zlib error \(code)")
         }
     }
 
     deinit {
-        inflateEnd(&stream)
+        inflateEnd(stream)
+        stream.deallocate()
         input.deallocate()
     }
 
@@ -52,8 +57,8 @@ public final class GzipByteSource: ByteSource {
     }
 
     private func restart() {
-        inflateReset(&stream)
-        stream.avail_in = 0
+        inflateReset(stream)
+        stream.pointee.avail_in = 0
         (phase, members, inputOffset, plainOffset) = (.betweenMembers, 0, 0, 0)
     }
 
@@ -70,21 +75,21 @@ public final class GzipByteSource: ByteSource {
     private func inflateSome(into buffer: UnsafeMutableRawBufferPointer) throws(ThalwegError) -> Int {
         guard buffer.count > 0, phase != .ended else { return 0 }
         let wanted = min(buffer.count, Int(UInt32.max))
-        stream.next_out = buffer.baseAddress?.assumingMemoryBound(to: UInt8.self)
-        stream.avail_out = UInt32(wanted)
-        while stream.avail_out == UInt32(wanted) {
+        stream.pointee.next_out = buffer.baseAddress?.assumingMemoryBound(to: UInt8.self)
+        stream.pointee.avail_out = UInt32(wanted)
+        while stream.pointee.avail_out == UInt32(wanted) {
             if phase == .betweenMembers {
                 guard try beginMember() else { break }
             }
-            if stream.avail_in == 0, try refill() == 0 { throw truncated() }
-            let code = inflate(&stream, Z_NO_FLUSH)
+            if stream.pointee.avail_in == 0, try refill() == 0 { throw truncated() }
+            let code = inflate(stream, Z_NO_FLUSH)
             if code == Z_STREAM_END {
                 phase = .betweenMembers
             } else if code != Z_OK && code != Z_BUF_ERROR {
-                throw corrupt(stream.msg.map { String(cString: $0) } ?? "zlib error \(code)")
+                throw corrupt(stream.pointee.msg.map { String(cString: $0) } ?? "zlib error \(code)")
             }
         }
-        let count = wanted - Int(stream.avail_out)
+        let count = wanted - Int(stream.pointee.avail_out)
         plainOffset += UInt64(count)
         return count
     }
@@ -92,18 +97,18 @@ public final class GzipByteSource: ByteSource {
     /// Stands before a member or at the end; zero bytes behind the last member are padding.
     private func beginMember() throws(ThalwegError) -> Bool {
         while true {
-            if stream.avail_in == 0, try refill() == 0 {
+            if stream.pointee.avail_in == 0, try refill() == 0 {
                 if members == 0 { throw truncated() }
                 phase = .ended
                 return false
             }
-            guard members > 0, stream.next_in.pointee == 0 else { break }
-            stream.next_in += 1
-            stream.avail_in -= 1
+            guard members > 0, stream.pointee.next_in.pointee == 0 else { break }
+            stream.pointee.next_in += 1
+            stream.pointee.avail_in -= 1
         }
         if members > 0 {
-            guard stream.next_in.pointee == 0x1F else { throw corrupt("other data behind the end of the gzip data") }
-            inflateReset(&stream)
+            guard stream.pointee.next_in.pointee == 0x1F else { throw corrupt("other data behind the end of the gzip data") }
+            inflateReset(stream)
         }
         members += 1
         phase = .inMember
@@ -113,13 +118,13 @@ public final class GzipByteSource: ByteSource {
     private func refill() throws(ThalwegError) -> Int {
         let count = try compressed.read(at: inputOffset, into: input)
         inputOffset += UInt64(count)
-        stream.next_in = input.baseAddress?.assumingMemoryBound(to: UInt8.self)
-        stream.avail_in = UInt32(count)
+        stream.pointee.next_in = input.baseAddress?.assumingMemoryBound(to: UInt8.self)
+        stream.pointee.avail_in = UInt32(count)
         return count
     }
 
     private var place: String {
-        let offset = inputOffset - UInt64(stream.avail_in)
+        let offset = inputOffset - UInt64(stream.pointee.avail_in)
         return "file \(name) at byte \(offset) (byte \(plainOffset) of the plain data)"
     }
 
