@@ -33,7 +33,7 @@ final class LineBlocks {
 
     var name: String { window.source.name }
     var position: ReadPosition {
-        ReadPosition(byteOffset: isStarted ? window.offset + UInt64(cursor) : range.start, line: lines)
+        ReadPosition(byteOffset: isStarted ? offset : range.resume?.byteOffset ?? range.start, line: lines)
     }
     var bytesConsumed: UInt64 { isStarted ? window.offset + UInt64(cursor) - firstOffset : 0 }
 

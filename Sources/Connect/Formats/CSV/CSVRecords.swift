@@ -14,6 +14,8 @@ final class CSVRecords {
     private var isStarted = false
     private var isSourceAtEnd = false
     private let firstOffset: UInt64
+    /// Where there is one column, an empty line is a record with an empty field.
+    var skipsEmptyLines = true
     /// Lines consumed so far.
     private(set) var lines: UInt64
     /// The record taken last, without its line end; consumed with the next step.
@@ -77,7 +79,7 @@ final class CSVRecords {
             switch scanner.scan(window.bytes, isAtEnd: isSourceAtEnd) {
             case .record(let bytes):
                 take(bytes)
-                if record.count == 0 {
+                if record.count == 0, skipsEmptyLines {
                     consumePending()
                 } else if record.count > limits.lineBytesMax {
                     try tooLong(onError: onError)
