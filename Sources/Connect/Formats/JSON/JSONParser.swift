@@ -11,14 +11,14 @@ import ThalwegData
 /// is checked. Of duplicate keys the last wins. Bytes must be UTF-8.
 final class JSONParser {
     private let parser: OpaquePointer
-    let tree: JSONTree
+    let tree: CellTree
     /// The cells of the line parsed last; strings and arrays point into the block or the parser.
     let cells: UnsafeMutablePointer<Cell>
     private var block: UnsafePointer<UInt8>?
     /// When the block as a whole has no valid structure, each line is loaded on its own.
     private var isLineByLine = false
 
-    init(tree: JSONTree, limits: ReadLimits) throws(ThalwegError) {
+    init(tree: CellTree, limits: ReadLimits) throws(ThalwegError) {
         assert(MemoryLayout<Cell>.stride == MemoryLayout<thalweg_json_cell>.stride)
         assert(ByteWindow.paddingBytes >= Int(THALWEG_JSON_PADDING))
         let made = tree.withCNodes { nodes in
@@ -28,8 +28,8 @@ final class JSONParser {
         guard let made else { throw Self.noMemory() }
         parser = made
         self.tree = tree
-        cells = .allocate(capacity: tree.nodes[0].width)
-        cells.initialize(repeating: Cell(.missing), count: tree.nodes[0].width)
+        cells = .allocate(capacity: tree.width)
+        cells.initialize(repeating: Cell(.missing), count: tree.width)
     }
 
     deinit {
@@ -68,7 +68,7 @@ final class JSONParser {
         if code.rawValue >= THALWEG_JSON_UNCLOSED_STRING.rawValue && isLineByLine { return (nil, nil) }
         let place = thalweg_json_last_place(parser)
         let column = max(isLineByLine ? Int(place.offset) : Int(place.offset) - start, 0)
-        return (column, place.node == UInt32.max ? nil : tree.path(of: Int(place.node)))
+        return (column, place.node == UInt32.max ? nil : tree.fieldPath(to: Int(place.node)))
     }
 
     private static func noMemory() -> ThalwegError {
