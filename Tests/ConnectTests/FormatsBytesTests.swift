@@ -157,7 +157,7 @@ func lines(
             largest = max(largest, buffer.count)
             guard offset < total else { return 0 }
             let count = Int(min(UInt64(buffer.count), total - offset))
-            _ = memset(buffer.baseAddress, 0x61, count)
+            _ = UnsafeMutableRawBufferPointer(rebasing: buffer[..<count]).initializeMemory(as: UInt8.self, repeating: 0x61)
             if offset < 3 { buffer[3 - Int(offset)] = 0x0A }
             let tail = Int64(total) - 4 - Int64(offset)
             if tail >= 0, tail < count { buffer[Int(tail)] = 0x0A }

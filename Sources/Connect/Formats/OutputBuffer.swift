@@ -27,6 +27,10 @@ public struct OutputBuffer: ~Copyable {
     /// A copy of the bytes.
     public var array: [UInt8] { Array(UnsafeRawBufferPointer(start: base, count: count)) }
 
+    /// The byte appended last; 0 when there is none.
+    @inline(__always)
+    var lastByte: UInt8 { count > 0 ? base.load(fromByteOffset: count - 1, as: UInt8.self) : 0 }
+
     /// Forgets the bytes from `count` on; the room stays.
     public mutating func removeAll(keepingFirst kept: Int = 0) {
         precondition(kept >= 0 && kept <= count)
