@@ -77,7 +77,7 @@ final class TextProgram: @unchecked Sendable {
         case .tag: base.load(fromByteOffset: Int(step.sign), as: UInt8.self) != 0
         case .byte: base.load(fromByteOffset: Int(step.sign), as: UInt8.self) == step.nilByte
         case .zeroWord: base.load(fromByteOffset: Int(step.sign), as: UInt64.self) == 0
-        case .witness: optionals[Int(step.index)].isNil(base + Int(step.offset))
+        case .witness: optionals[Int(step.index)].isNil(at: base + Int(step.offset))
         }
     }
 
@@ -136,7 +136,7 @@ final class TextProgram: @unchecked Sendable {
             steps[at].index = Int32(optionals.count)
             optionals.append(optional)
             let offset = steps[at].offset
-            switch optional.test {
+            switch optional.sign {
             case .tag(let place): (steps[at].nilTest, steps[at].sign) = (.tag, offset + Int32(place))
             case .byte(let byte): (steps[at].nilTest, steps[at].sign, steps[at].nilByte) = (.byte, offset, byte)
             case .zeroWord(let place): (steps[at].nilTest, steps[at].sign) = (.zeroWord, offset + Int32(place))

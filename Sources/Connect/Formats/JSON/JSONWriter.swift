@@ -122,10 +122,10 @@ struct JSONWriteWalk {
             writeTime(EventTime(milliseconds: field.load(as: Int64.self)), to: &buffer)
         case .rawInteger:
             let table = program.tables[Int(step.index)]
-            buffer.append(decimal: table.integers[table.tag(at: field)])
+            buffer.append(decimal: table.rawIntegers[table.caseIndex(at: field)])
         case .rawString:
             let table = program.tables[Int(step.index)]
-            table.strings[table.tag(at: field)].withUnsafeBytes { buffer.append(jsonString: $0) }
+            table.rawStrings[table.caseIndex(at: field)].withUnsafeBytes { buffer.append(jsonString: $0) }
         case .array:
             try writeArray(program, step, field, to: &buffer)
         case .codable:
@@ -149,7 +149,7 @@ struct JSONWriteWalk {
         _ program: TextProgram, _ step: TextStep, _ field: UnsafeRawPointer, to buffer: inout OutputBuffer
     ) throws(ThalwegError) {
         let (layout, element) = program.arrays[Int(step.index)]
-        let (start, count) = layout.elements(field)
+        let (start, count) = layout.elements(at: field)
         buffer.append(UInt8(ascii: "["))
         for index in 0..<count {
             if index > 0 { buffer.append(UInt8(ascii: ",")) }
@@ -165,7 +165,7 @@ struct JSONWriteWalk {
         do {
             let encoder = JSONEncoder()
             encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-            buffer.append([UInt8](try encoder.encode(witness.value(field))))
+            buffer.append([UInt8](try encoder.encode(witness.value(at: field))))
         } catch {
             throw ThalwegError(
                 .task, "cannot write record as JSON", detail: "field \(program.paths[at]): \(error)",
