@@ -184,6 +184,9 @@ public struct CodableWitness: Sendable {
     }
 
     func destroy(_ pointer: UnsafeMutableRawPointer) { access.destroy(pointer) }
+
+    /// The value, for encoders of other formats.
+    package func value(at pointer: UnsafeRawPointer) -> any Encodable { access.value(at: pointer) }
 }
 
 /// Reaches a value through its conformance without naming its type.
@@ -192,6 +195,7 @@ private protocol CodableAccess: Sendable {
     func decode(_ bytes: UnsafeRawBufferPointer, into pointer: UnsafeMutableRawPointer) throws(ThalwegError)
     func assemble(_ cell: Cell, using decoder: any CellDecoder, into pointer: UnsafeMutableRawPointer) throws
     func destroy(_ pointer: UnsafeMutableRawPointer)
+    func value(at pointer: UnsafeRawPointer) -> any Encodable
 }
 
 private struct TypedCodableAccess<Value: Codable>: CodableAccess {
@@ -210,4 +214,6 @@ private struct TypedCodableAccess<Value: Codable>: CodableAccess {
     func destroy(_ pointer: UnsafeMutableRawPointer) {
         pointer.assumingMemoryBound(to: Value.self).deinitialize(count: 1)
     }
+
+    func value(at pointer: UnsafeRawPointer) -> any Encodable { pointer.assumingMemoryBound(to: Value.self).pointee }
 }
