@@ -99,6 +99,10 @@ final class CSVRows {
                 try onError(wrongCount(records))
                 continue
             }
+            guard records.record.isUTF8 else {
+                try onError(records.error(reason: "not valid UTF-8", hint: "convert the file to UTF-8"))
+                continue
+            }
             fill(records)
             do throws(CellError) {
                 try layout.assemble(cells: cells, into: rows + count &* stride)
