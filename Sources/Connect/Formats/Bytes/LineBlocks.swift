@@ -20,6 +20,8 @@ final class LineBlocks {
     private(set) var lines: UInt64
     private var isStarted = false
     private let firstOffset: UInt64
+    /// Lines that start here or later belong to the next range.
+    private var rangeEnd: UInt64
 
     init(_ source: any ByteSource, range: ReadRange, limits: ReadLimits) {
         precondition(limits.lineBytesMax > 0 && limits.lineBytesMax <= 1 << 30, "a line may have up to 1 GiB")
@@ -28,6 +30,7 @@ final class LineBlocks {
         lines = range.resume?.line ?? 0
         // One byte before the range tells whether it starts at a line start.
         firstOffset = range.resume?.byteOffset ?? (range.start > 0 ? range.start - 1 : 0)
+        rangeEnd = range.end ?? .max
         window = ByteWindow(source, at: firstOffset, blockBytes: limits.blockBytes)
     }
 
@@ -51,7 +54,7 @@ final class LineBlocks {
         window.shrink()
         var searched = 0
         while true {
-            if let end = range.end, window.offset >= end { return false }
+            if window.offset >= rangeEnd { return false }
             let unread = window.bytes
             if let newline = Self.lastNewline(in: unread, from: searched) {
                 setBlock(cut(newline + 1))
@@ -110,7 +113,11 @@ final class LineBlocks {
     private func start() throws(ThalwegError) {
         if firstOffset == 0 && range.start == 0 {
             while window.count < 3, try window.more() {}
-            if window.count >= 3, window.bytes.prefix(3).elementsEqual([0xEF, 0xBB, 0xBF]) { window.consume(3) }
+            if window.count >= 3, window.bytes.prefix(3).elementsEqual([0xEF, 0xBB, 0xBF]) {
+                window.consume(3)
+                // The mark counts as part of the first line.
+                if rangeEnd > 0 { rangeEnd = max(rangeEnd, 4) }
+            }
         } else if range.resume == nil {
             try skipLine()
         }
@@ -147,10 +154,9 @@ final class LineBlocks {
 
     /// Where a block of whole lines has to end so that all its lines start inside the range.
     private func cut(_ count: Int) -> Int {
-        guard let end = range.end, window.offset + UInt64(count) > end, let base = window.bytes.baseAddress
-        else { return count }
-        assert(end > window.offset)
-        let from = Int(end - window.offset) - 1
+        guard window.offset + UInt64(count) > rangeEnd, let base = window.bytes.baseAddress else { return count }
+        assert(rangeEnd > window.offset)
+        let from = Int(rangeEnd - window.offset) - 1
         guard let newline = memchr(base + from, 0x0A, count - from) else { return count }
         return UnsafeRawPointer(newline) - base + 1
     }

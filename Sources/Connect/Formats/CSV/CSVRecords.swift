@@ -14,6 +14,8 @@ final class CSVRecords {
     private var isStarted = false
     private var isSourceAtEnd = false
     private let firstOffset: UInt64
+    /// Records that start here or later belong to the next range.
+    private var rangeEnd: UInt64
     /// Where there is one column, an empty line is a record with an empty field.
     var skipsEmptyLines = true
     /// Lines consumed so far.
@@ -33,6 +35,7 @@ final class CSVRecords {
         scratch = .allocate(byteCount: 4096, alignment: 16)
         lines = range.resume?.line ?? 0
         firstOffset = range.resume?.byteOffset ?? (range.start > 0 ? range.start - 1 : 0)
+        rangeEnd = range.end ?? .max
         window = ByteWindow(source, at: firstOffset, blockBytes: limits.blockBytes)
     }
 
@@ -71,7 +74,7 @@ final class CSVRecords {
         }
         consumePending()
         while true {
-            if let end = range.end, window.offset >= end { return false }
+            if window.offset >= rangeEnd { return false }
             if window.count == 0 {
                 window.shrink()
                 if try !more() { return false }
@@ -136,7 +139,11 @@ final class CSVRecords {
     private func start() throws(ThalwegError) {
         if firstOffset == 0 && range.start == 0 {
             while window.count < 3, try more() {}
-            if window.count >= 3, window.bytes.prefix(3).elementsEqual([0xEF, 0xBB, 0xBF]) { window.consume(3) }
+            if window.count >= 3, window.bytes.prefix(3).elementsEqual([0xEF, 0xBB, 0xBF]) {
+                window.consume(3)
+                // The mark counts as part of the first record.
+                if rangeEnd > 0 { rangeEnd = max(rangeEnd, 4) }
+            }
         } else if range.resume == nil {
             try skipLine()
             lines = 0
