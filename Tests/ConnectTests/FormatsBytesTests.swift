@@ -11,7 +11,8 @@ import ThalwegBase
 /// Compresses bytes as one gzip member.
 func gzipped(_ bytes: [UInt8]) -> [UInt8] {
     var stream = z_stream()
-    deflateInit2_(&stream, 6, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY, ZLIB_VERSION, Int32(MemoryLayout<z_stream>.size))
+    deflateInit2_(
+        &stream, 6, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY, ZLIB_VERSION, Int32(MemoryLayout<z_stream>.size))
     defer { deflateEnd(&stream) }
     var input = bytes
     var output = [UInt8](repeating: 0, count: bytes.count + 1024)
@@ -157,7 +158,8 @@ func lines(
             largest = max(largest, buffer.count)
             guard offset < total else { return 0 }
             let count = Int(min(UInt64(buffer.count), total - offset))
-            _ = UnsafeMutableRawBufferPointer(rebasing: buffer[..<count]).initializeMemory(as: UInt8.self, repeating: 0x61)
+            _ = UnsafeMutableRawBufferPointer(rebasing: buffer[..<count]).initializeMemory(
+                as: UInt8.self, repeating: 0x61)
             if offset < 3 { buffer[3 - Int(offset)] = 0x0A }
             let tail = Int64(total) - 4 - Int64(offset)
             if tail >= 0, tail < count { buffer[Int(tail)] = 0x0A }

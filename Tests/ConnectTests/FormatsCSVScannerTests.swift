@@ -29,7 +29,8 @@ import ThalwegBase
     @Test func fieldsOfRFC4180() throws {
         let text = "a,b,c\r\n\"x, y\",\"say \"\"hi\"\"\",\"two\r\nlines\"\n,,\n\"\",z,\"\"\"\"\n\nlast,one,"
         let expected = [
-            ["a", "b", "c"], ["x, y", "say \"hi\"", "two\r\nlines"], ["", "", ""], ["", "z", "\""], ["last", "one", ""],
+            ["a", "b", "c"], ["x, y", "say \"hi\"", "two\r\nlines"], ["", "", ""], ["", "z", "\""],
+            ["last", "one", ""],
         ]
         for chunk in [1, 2, 3, 1000] {
             let found = try records(text, chunk: chunk)
@@ -63,7 +64,8 @@ import ThalwegBase
         var limits = ReadLimits()
         limits.lineBytesMax = 20
         limits.blockBytes = 16
-        let text = "a,b\n\"" + String(repeating: "x", count: 500) + "\",c\nd,e\n\"never closed\n1,2\n3,4\n5,6\n7,8\n9,0\n"
+        let text =
+            "a,b\n\"" + String(repeating: "x", count: 500) + "\",c\nd,e\n\"never closed\n1,2\n3,4\n5,6\n7,8\n9,0\n"
         for chunk in [1, 7, 1000] {
             let found = try records(text, chunk: chunk, limits: limits)
             #expect(found.errors == [2, 4])

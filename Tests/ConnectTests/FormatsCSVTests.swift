@@ -32,10 +32,13 @@ import ThalwegBase
     func whatIsWrittenReadsBackEqual(seed: UInt64) throws {
         var random = SeededRandom(seed: seed)
         let rows = (0..<300).map { _ in Wide.random(&random) }
-        for (header, separator, nullText) in [(true, ",", ""), (false, ";", "\\N"), (true, "\t", "null")] as [(Bool, Character, String)] {
+        for (header, separator, nullText) in [(true, ",", ""), (false, ";", "\\N"), (true, "\t", "null")]
+            as [(Bool, Character, String)]
+        {
             let written = try text(rows, .csv(header: header, separator: separator, nullText: nullText))
             let found = try read(
-                written, .csv(Wide.self, header: header, separator: separator, nullText: nullText), chunk: 1 + Int(seed) * 50)
+                written, .csv(Wide.self, header: header, separator: separator, nullText: nullText),
+                chunk: 1 + Int(seed) * 50)
             #expect(found.errors.map(\.description) == [])
             #expect(found.rows == rows, "seed \(seed)")
         }
@@ -45,7 +48,10 @@ import ThalwegBase
         let named = "\u{FEFF}label,unknown,x\r\nhi,\"z,z\",5\r\n,1,6\r\n"
         #expect(try read(named, .csv(Inner.self)).rows == [Inner(x: 5, label: "hi"), Inner(x: 6, label: nil)])
         #expect(try read("x\n7\n", .csv(Inner.self)).rows == [Inner(x: 7, label: nil)])
-        #expect(try read("5,hi\n6,\n", .csv(Inner.self, header: false)).rows == [Inner(x: 5, label: "hi"), Inner(x: 6, label: nil)])
+        #expect(
+            try read("5,hi\n6,\n", .csv(Inner.self, header: false)).rows == [
+                Inner(x: 5, label: "hi"), Inner(x: 6, label: nil),
+            ])
         struct Outer: Codable, Hashable, Sendable { var id: Int; var inner: Inner }
         let outer = [Outer(id: 1, inner: Inner(x: 2, label: "l"))]
         #expect(try text(outer, .csv) == "id,inner.x,inner.label\n1,2,l\n")
@@ -65,7 +71,9 @@ import ThalwegBase
     }
 
     @Test func badRecordsNameLineAndFix() throws {
-        let bytes = Array("x,label\n1,a\n2\n3,b,c\nfour,d\n\"5\",\"e\ne\"\n\"6\" ,f\n,g\n99999999999,h\n8,".utf8) + [0xFF] + Array("\n9,i\n".utf8)
+        let bytes =
+            Array("x,label\n1,a\n2\n3,b,c\nfour,d\n\"5\",\"e\ne\"\n\"6\" ,f\n,g\n99999999999,h\n8,".utf8) + [0xFF]
+            + Array("\n9,i\n".utf8)
         for chunk in [1, 9, 1000] {
             let found = try read(bytes, .csv(Inner.self), chunk: chunk, name: "b.csv")
             #expect(found.rows.map(\.x) == [1, 5, 9])

@@ -22,7 +22,9 @@ import ThalwegBase
             #expect(found.errors.map(\.description) == [])
             #expect(
                 found.rows == [
-                    Bid(auction: 1, bidder: 2, price: 3.5, channel: "x", dateTime: EventTime(milliseconds: 1_436_918_400_000)),
+                    Bid(
+                        auction: 1, bidder: 2, price: 3.5, channel: "x",
+                        dateTime: EventTime(milliseconds: 1_436_918_400_000)),
                     Bid(
                         auction: .min, bidder: .max, price: -2, channel: "é\n😀",
                         dateTime: EventTime(milliseconds: 1_436_918_400_001)),
@@ -39,7 +41,8 @@ import ThalwegBase
         #expect(
             try text([deep], .json)
                 == #"{"id":-7,"inner":{"x":1,"label":"a\"\\\u0001\n"},"maybe":null,"numbers":[1,2],"names":[],"#
-                + #""inners":[{"x":2,"label":null}],"grid":[[],[0.5,1e+300]],"maybeList":[1,null],"table":{"k":1}}"# + "\n")
+                + #""inners":[{"x":2,"label":null}],"grid":[[],[0.5,1e+300]],"maybeList":[1,null],"table":{"k":1}}"#
+                + "\n")
         #expect(
             try text([Inner(x: 1, label: nil)], .json(options: JSONOptions(nulls: .omitted))) == "{\"x\":1}\n")
         let bid = Bid(auction: 1, bidder: 2, price: 3, channel: "é", dateTime: EventTime(milliseconds: 1))
@@ -77,17 +80,20 @@ import ThalwegBase
         (#"{"id"#, "a string is not closed"), (#"{"id":1}}"#, "more than one JSON value"),
         (#"{"id":1} {"id":2}"#, "more than one JSON value"), (#"{"id":1,}"#, "expected a key"),
         (#"{"id" 1}"#, "expected `:`"), (#"{"id":1 "n":2}"#, "expected `,`"), (#"{"id":}"#, "expected a value"),
-        (#"{"id":tru}"#, "not a JSON value"), (#"{"id":01}"#, "not a JSON number"), (#"{"id":1.}"#, "not a JSON number"),
+        (#"{"id":tru}"#, "not a JSON value"), (#"{"id":01}"#, "not a JSON number"),
+        (#"{"id":1.}"#, "not a JSON number"),
         (#"{"id":-}"#, "not a JSON number"), (#"{"id":1x}"#, "not a JSON number"), (#"{"id":1e}"#, "not a JSON number"),
         (#"{"id":1e999}"#, "number is too large"), (#"{"id":123456789012345678901234567890}"#, "out of range"),
         (#"{"id":1.5}"#, "expected Int"), (#"{"id":"1"}"#, "expected Int"), (#"{"id":null}"#, "expected Int"),
         (#"{"id":{}}"#, "expected Int"), (#"{"id":[1]}"#, "expected Int"), (#"{"id":true}"#, "expected Int"),
-        (#"{"n":1}"#, "missing"), ("[1]", "expected a record"), ("7", "expected a record"), ("null", "expected a record"),
+        (#"{"n":1}"#, "missing"), ("[1]", "expected a record"), ("7", "expected a record"),
+        ("null", "expected a record"),
         (#"{"id":1,"label":5}"#, "expected String"), (#"{"id":1,"label":"\x"}"#, "bad escape"),
         (#"{"id":1,"label":"\ud800"}"#, "bad escape"), (#"{"id":1,"label":"\u12"}"#, "bad escape"),
         (#"{"id":1,"z":[1,2}"#, "other kind"), (#"{"id":1,"z":[1,2"#, "JSON ends too early"),
         (#"{"id":1]"#, "other kind"), ("{\"id\":1,\"label\":\"a\u{0}b\"}", "control character"),
-        ("{\"id\":1,\"label\":\"a\tb\"}", "control character"), ("\u{0}", "not a JSON value"), ("hello", "not a JSON value"),
+        ("{\"id\":1,\"label\":\"a\tb\"}", "control character"), ("\u{0}", "not a JSON value"),
+        ("hello", "not a JSON value"),
         ("\"", "a string is not closed"), ("{\"id\":1}\u{0}", "more than one JSON value"), ("}", "expected a value"),
         (#"{\"id\":1}"#, "expected a key"), (#"{"id":1}\"#, "more than one JSON value"),
         (#"{"id":1,"list":[1,"x"]}"#, "expected Int"), (#"{"id":1,"list":[1 2]}"#, "expected `,`"),
@@ -103,7 +109,8 @@ import ThalwegBase
         let expected = Small(id: 1, label: "\"", list: [1, 2])
         let format = try InputFormat<Small>.json()
         for chunk in [3, 100_000] {
-            let found = try read("\(good)\n\(bad)\n\(good)\n\(bad)\r\n\(good)\n\(bad)", format, chunk: chunk, name: "x.json")
+            let found = try read(
+                "\(good)\n\(bad)\n\(good)\n\(bad)\r\n\(good)\n\(bad)", format, chunk: chunk, name: "x.json")
             #expect(found.rows == [expected, expected, expected])
             #expect(found.errors.map(\.line) == [2, 4, 6])
             for error in found.errors {
@@ -126,7 +133,8 @@ import ThalwegBase
     }
 
     @Test func errorTextsNamePlaceCauseAndFix() throws {
-        let text = "{\"id\":1,\"inner\":{\"x\":1},\"numbers\":[],\"names\":[],\"inners\":[{\"x\":\"no\"}],\"grid\":[],\"table\":{}}"
+        let text =
+            "{\"id\":1,\"inner\":{\"x\":1},\"numbers\":[],\"names\":[],\"inners\":[{\"x\":\"no\"}],\"grid\":[],\"table\":{}}"
         let error = try #require(try read("\n" + text, .json(Deep.self), name: "a.json").errors.first)
         #expect(error.fieldPath == "inners[0].x")
         #expect(
@@ -137,7 +145,9 @@ import ThalwegBase
         #expect(syntax.fieldPath == "inner.x")
         #expect(syntax.columnOffset == 21)
         #expect(syntax.thalwegError.kind == .input)
-        let long = "{\"pad\":\"" + String(repeating: "é", count: 5000) + "\",\"x\":bad,\"y\":\"" + String(repeating: "z", count: 500) + "\"}"
+        let long =
+            "{\"pad\":\"" + String(repeating: "é", count: 5000) + "\",\"x\":bad,\"y\":\""
+            + String(repeating: "z", count: 500) + "\"}"
         let cut = try #require(try read(long, .json(Inner.self)).errors.first)
         #expect(cut.excerpt.utf8.count <= 200)
         #expect(cut.excerpt.contains("\"x\":bad"))
@@ -161,8 +171,9 @@ import ThalwegBase
             #expect(found.rows.map(\.list.count) == (isFine ? [count] : []))
             #expect(found.errors.map(\.reason) == (isFine ? [] : ["arrays are too long"]))
         }
-        #expect(try read("{\"list\":[\((0..<20_000).map(String.init).joined(separator: ","))]}", .json(List.self)).rows
-            == [List(list: Array(0..<20_000))])
+        #expect(
+            try read("{\"list\":[\((0..<20_000).map(String.init).joined(separator: ","))]}", .json(List.self)).rows
+                == [List(list: Array(0..<20_000))])
     }
 
     @Test func numbersAtTheirLimits() throws {
@@ -203,16 +214,20 @@ import ThalwegBase
         }
         let record = Odd(a: 1, key: 2, long: 3)
         let written = try text([record], .json)
-        let escaped = #"{"\u0061":1,"k\u0022e.y \u00e9":2,"a key that is longer than the sixty-three bytes which the parser remembers of it":3}"#
+        let escaped =
+            #"{"\u0061":1,"k\u0022e.y \u00e9":2,"a key that is longer than the sixty-three bytes which the parser remembers of it":3}"#
         // Keys that begin like others, unknown keys in changing order, more unknown keys than are remembered.
-        let many = (0..<1000).map { "{\"u\($0)\":0,\"aa\":9,\"\":1,\(written.dropFirst().dropLast(2)),\"z\($0 % 7)\":{}}" }
+        let many = (0..<1000).map {
+            "{\"u\($0)\":0,\"aa\":9,\"\":1,\(written.dropFirst().dropLast(2)),\"z\($0 % 7)\":{}}"
+        }
         let found = try read(written + escaped + "\n" + many.joined(separator: "\n"), .json(Odd.self), chunk: 1000)
         #expect(found.errors.map(\.description) == [])
         #expect(found.rows == Array(repeating: record, count: 1002))
     }
 
     @Test func duplicateKeysOfRecordsLeaveNothingBehind() throws {
-        let text = "{\"id\":1,\"inner\":{\"x\":1,\"label\":\"old\"},\"inner\":{\"x\":2},\"numbers\":[],\"names\":[],\"inners\":[],\"grid\":[],\"table\":{}}"
+        let text =
+            "{\"id\":1,\"inner\":{\"x\":1,\"label\":\"old\"},\"inner\":{\"x\":2},\"numbers\":[],\"names\":[],\"inners\":[],\"grid\":[],\"table\":{}}"
         #expect(try read(text, .json(Deep.self)).rows.first?.inner == Inner(x: 2, label: nil))
     }
 
@@ -247,7 +262,8 @@ import ThalwegBase
     }
 
     @Test func aThrowingPolicyLeavesNoRowsBehind() throws {
-        let reader = try InputFormat<Inner>.json().makeReader(MemoryByteSource("{\"x\":1,\"label\":\"a long label on the heap\"}\nbad\n"))
+        let reader = try InputFormat<Inner>.json().makeReader(
+            MemoryByteSource("{\"x\":1,\"label\":\"a long label on the heap\"}\nbad\n"))
         let rows = UnsafeMutablePointer<Inner>.allocate(capacity: 4)
         defer { rows.deallocate() }
         #expect(throws: RecordError.self) { try reader.read(into: rows, positions: nil, capacity: 4) { throw $0 } }

@@ -47,8 +47,12 @@ struct Wide: Codable, Hashable, Sendable {
     static func random(_ random: inout SeededRandom) -> Wide {
         func optional<Value>(_ value: Value) -> Value? { Bool.random(using: &random) ? value : nil }
         func text() -> String {
-            let parts = ["", "a", "plain text", "comma, here", "\"quoted\"", "line\nbreak", "\r\n", "é", "漢字", "😀", "\u{1}\t\\/", " "]
-            return (0..<Int.random(in: 0...4, using: &random)).map { _ in parts.randomElement(using: &random) ?? "" }.joined()
+            let parts = [
+                "", "a", "plain text", "comma, here", "\"quoted\"", "line\nbreak", "\r\n", "é", "漢字", "😀", "\u{1}\t\\/",
+                " ",
+            ]
+            return (0..<Int.random(in: 0...4, using: &random)).map { _ in parts.randomElement(using: &random) ?? "" }
+                .joined()
         }
         func word() -> UInt64 {
             switch Int.random(in: 0..<4, using: &random) {
@@ -69,11 +73,13 @@ struct Wide: Codable, Hashable, Sendable {
             EventTime(milliseconds: Int64.random(in: -62_135_596_800_000...253_402_300_799_999, using: &random))
         }
         return Wide(
-            flag: Bool.random(using: &random), a: Int8(truncatingIfNeeded: word()), b: Int16(truncatingIfNeeded: word()),
+            flag: Bool.random(using: &random), a: Int8(truncatingIfNeeded: word()),
+            b: Int16(truncatingIfNeeded: word()),
             c: Int32(truncatingIfNeeded: word()), d: Int64(bitPattern: word()), e: UInt8(truncatingIfNeeded: word()),
             f: UInt16(truncatingIfNeeded: word()), g: UInt32(truncatingIfNeeded: word()), h: word(), i: float(),
             j: double(), text: text(), maybe: optional(Int(truncatingIfNeeded: word())), note: optional(text()),
-            maybeFlag: optional(Bool.random(using: &random)), color: Color.allCases.randomElement(using: &random) ?? .red,
+            maybeFlag: optional(Bool.random(using: &random)),
+            color: Color.allCases.randomElement(using: &random) ?? .red,
             level: Level.allCases.randomElement(using: &random) ?? .low,
             maybeColor: optional(Color.allCases.randomElement(using: &random) ?? .red), time: time(),
             maybeTime: optional(time()))

@@ -107,7 +107,9 @@ public final class GzipByteSource: ByteSource {
             stream.pointee.avail_in -= 1
         }
         if members > 0 {
-            guard stream.pointee.next_in.pointee == 0x1F else { throw corrupt("other data behind the end of the gzip data") }
+            guard stream.pointee.next_in.pointee == 0x1F else {
+                throw corrupt("other data behind the end of the gzip data")
+            }
             inflateReset(stream)
         }
         members += 1

@@ -64,7 +64,8 @@ struct CSVColumns: Sendable {
             guard let place = header.firstIndex(of: column.name) else {
                 if column.isOptional { continue }
                 throw ThalwegError(
-                    .input, "column is missing", detail: "\(source), line 1: no column `\(column.name)` among "
+                    .input, "column is missing",
+                    detail: "\(source), line 1: no column `\(column.name)` among "
                         + header.prefix(50).map { "`\($0)`" }.joined(separator: ", "),
                     hint: "name it by a CodingKey, make the field optional, or read with header: false")
             }

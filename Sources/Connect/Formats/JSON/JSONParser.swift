@@ -87,7 +87,8 @@ extension thalweg_json_code {
         case THALWEG_JSON_EXPECTED_COMMA: ("expected `,` or a closing bracket after a value", Self.checkHint)
         case THALWEG_JSON_EXPECTED_VALUE: ("expected a value", Self.checkHint)
         case THALWEG_JSON_BAD_LITERAL: ("not a JSON value", "write strings in quotation marks, and true, false or null")
-        case THALWEG_JSON_BAD_NUMBER: ("not a JSON number", "write numbers as in 12, -3.5 or 1e9, without leading zeros")
+        case THALWEG_JSON_BAD_NUMBER:
+            ("not a JSON number", "write numbers as in 12, -3.5 or 1e9, without leading zeros")
         case THALWEG_JSON_NUMBER_RANGE: ("number is too large", "write it as a string, or drop the field")
         case THALWEG_JSON_BAD_ESCAPE: ("bad escape in a string", "after `\\` JSON has only \" \\ / b f n r t and uXXXX")
         case THALWEG_JSON_TOO_DEEP: ("nested too deep", "raise jsonDepthMax, or flatten the data")

@@ -6,7 +6,9 @@ import ThalwegBase
 extension OutputBuffer {
     /// Appends a JSON string, quotation marks included.
     mutating func append(jsonString text: String) {
-        let isDone: Void? = text.utf8.withContiguousStorageIfAvailable { append(jsonString: UnsafeRawBufferPointer($0)) }
+        let isDone: Void? = text.utf8.withContiguousStorageIfAvailable {
+            append(jsonString: UnsafeRawBufferPointer($0))
+        }
         if isDone == nil { append(jsonString: String(decoding: Array(text.utf8), as: UTF8.self)) }
     }
 
