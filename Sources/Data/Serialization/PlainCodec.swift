@@ -24,6 +24,13 @@ enum PlainCodec {
         }
     }
 
+    static func decode<Value: Decodable>(_ type: Value.Type, from bytes: [UInt8]) throws(ThalwegError) -> Value {
+        let result = bytes.withUnsafeBytes { buffer in
+            Result { () throws(ThalwegError) in try decode(type, from: buffer) }
+        }
+        return try result.get()
+    }
+
     static func decode<Value: Decodable>(
         _: Value.Type, from bytes: UnsafeRawBufferPointer
     ) throws(ThalwegError) -> Value {
@@ -50,10 +57,12 @@ final class PlainNode {
         case string(String)
         case array([PlainNode])
         case map([(key: String, value: PlainNode)])
+        /// A nil inside an optional that is not nil itself.
+        case some(PlainNode)
     }
 
     enum Tag: UInt8 {
-        case null, no, yes, int, unsigned, float, double, string, array, map
+        case null, no, yes, int, unsigned, float, double, string, array, map, some
     }
 
     var content: Content
@@ -101,6 +110,9 @@ final class PlainNode {
                 writer.appendText(entry.key)
                 try entry.value.write(into: &writer, depth: depth + 1)
             }
+        case .some(let node):
+            writer.append(Tag.some.rawValue)
+            try node.write(into: &writer, depth: depth + 1)
         }
     }
 
@@ -130,6 +142,7 @@ final class PlainNode {
                 entries.append((try reader.readText(), try read(from: &reader, depth: depth + 1)))
             }
             return PlainNode(.map(entries))
+        case .some: return PlainNode(.some(try read(from: &reader, depth: depth + 1)))
         }
     }
 
@@ -153,6 +166,10 @@ final class PlainNode {
         }
     }
 }
+
+/// Tells optionals inside optionals from nil.
+protocol PlainOptional {}
+extension Optional: PlainOptional {}
 
 /// Collections without an order of their own.
 private protocol Unordered {}

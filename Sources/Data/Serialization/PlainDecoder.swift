@@ -92,6 +92,12 @@ private struct PlainKeyedDecoder<Key: CodingKey>: KeyedDecodingContainerProtocol
     func decode(_ type: UInt64.Type, forKey key: Key) throws -> UInt64 { try child(key).integer(type) }
     func decode<Value: Decodable>(_ type: Value.Type, forKey key: Key) throws -> Value { try child(key).value(type) }
 
+    func decodeIfPresent<Value: Decodable>(_ type: Value.Type, forKey key: Key) throws -> Value? {
+        // A key with null is the inner nil of an optional of an optional; without the key it is the outer one.
+        guard contains(key), try Value.self is any PlainOptional.Type || !decodeNil(forKey: key) else { return nil }
+        return try decode(type, forKey: key)
+    }
+
     func nestedContainer<Nested: CodingKey>(
         keyedBy type: Nested.Type, forKey key: Key
     ) throws -> KeyedDecodingContainer<Nested> { try child(key).container(keyedBy: type) }
@@ -184,5 +190,10 @@ private struct PlainSingleDecoder: SingleValueDecodingContainer {
     func decode(_ type: UInt16.Type) throws -> UInt16 { try decoder.integer(type) }
     func decode(_ type: UInt32.Type) throws -> UInt32 { try decoder.integer(type) }
     func decode(_ type: UInt64.Type) throws -> UInt64 { try decoder.integer(type) }
-    func decode<Value: Decodable>(_ type: Value.Type) throws -> Value { try decoder.value(type) }
+    func decode<Value: Decodable>(_ type: Value.Type) throws -> Value {
+        if case .some(let inner) = decoder.node.content, Value.self is any PlainOptional.Type {
+            return try PlainDecoder(node: inner, codingPath: codingPath).value(type)
+        }
+        return try decoder.value(type)
+    }
 }

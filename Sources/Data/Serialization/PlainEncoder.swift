@@ -162,7 +162,12 @@ private struct PlainSingleEncoder: SingleValueEncodingContainer {
     mutating func encode(_ value: UInt64) { node.content = PlainNode(UInt64(value)).content }
 
     mutating func encode<Value: Encodable>(_ value: Value) throws {
-        node.content = try PlainNode.boxed(value, codingPath: codingPath).content
+        let inner = try PlainNode.boxed(value, codingPath: codingPath)
+        switch inner.content {
+        case .null where Value.self is any PlainOptional.Type: node.content = .some(inner)
+        case .some where Value.self is any PlainOptional.Type: node.content = .some(inner)
+        default: node.content = inner.content
+        }
     }
 }
 

@@ -179,6 +179,13 @@ public struct CodableWitness: Sendable {
         try access.decode(bytes, into: pointer)
     }
 
+    func decode(_ bytes: [UInt8], into pointer: UnsafeMutableRawPointer) throws(ThalwegError) {
+        let result = bytes.withUnsafeBytes { buffer in
+            Result { () throws(ThalwegError) in try access.decode(buffer, into: pointer) }
+        }
+        try result.get()
+    }
+
     func assemble(_ cell: Cell, using decoder: any CellDecoder, into pointer: UnsafeMutableRawPointer) throws {
         try access.assemble(cell, using: decoder, into: pointer)
     }

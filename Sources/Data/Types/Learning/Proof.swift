@@ -30,6 +30,7 @@ struct Proof {
                 }
                 try program.encode(UnsafeRawPointer(pointer), count: 1, stride: 0, into: &writer)
             }
+            try checkCoding(value, expected)
             try writer.withBytes { bytes in
                 var reader = ByteReader(bytes)
                 let copy = UnsafeMutablePointer<Value>.allocate(capacity: 1)
@@ -41,6 +42,21 @@ struct Proof {
                 }
             }
         }
+    }
+
+    /// The type's own way of encoding must say the same as its memory: it may leave out, rename or redact.
+    private func checkCoding<Value: Decodable>(_ value: Value, _ expected: [Leaf]) throws {
+        guard let encodable = value as? any Encodable else { return }
+        let node = try PlainNode.boxed(encodable)
+        if case .map(let entries) = node.content, case .record(let shape) = type {
+            let names = Set(shape.fields.map(\.name))
+            guard entries.allSatisfy({ names.contains($0.key) }) else {
+                throw Refusal("it encodes other fields than it decodes")
+            }
+        }
+        guard let again = try? Value(from: PlainDecoder(node: node, codingPath: [])),
+            try withUnsafePointer(to: again, { try readBack(UnsafeRawPointer($0)) }) == expected
+        else { throw Refusal("it does not encode what it stores") }
     }
 
     private func readBack(_ pointer: UnsafeRawPointer) throws -> [Leaf] {

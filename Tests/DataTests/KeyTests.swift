@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: Apache-2.0
+//  Key bytes sort as keys do; key hashes stay what they are.
+
+import Testing
+import ThalwegBase
+import ThalwegData
+
+struct PairKey: Codable, Hashable, Comparable, Sendable {
+    var first: String, second: Int32, third: Double?
+    static func < (left: PairKey, right: PairKey) -> Bool {
+        if left.first != right.first { return left.first < right.first }
+        if left.second != right.second { return left.second < right.second }
+        guard let rightThird = right.third else { return false }
+        guard let leftThird = left.third else { return true }
+        return leftThird < rightThird
+    }
+}
+
+extension PairKey: Sampled {
+    static func sample(_ random: inout SeededRandom) -> PairKey {
+        PairKey(first: random.of(), second: random.of(), third: random.of())
+    }
+}
+
+struct AuctionBidder: Codable, Hashable, Sendable { var auction: Int64, bidder: Int64 }
+
+@Suite struct KeyTests {
+    private func checkOrder<Key: Sampled & Comparable>(
+        _: Key.Type, _ location: SourceLocation = #_sourceLocation
+    ) throws {
+        let encoder = try KeyEncoder<Key>()
+        #expect(encoder.isOrdered, sourceLocation: location)
+        var random = SeededRandom(seed: 7)
+        let keys = (0..<120).map { _ in random.of(Key.self) }
+        let encoded = try keys.map { try encoder.encode($0) }
+        for left in keys.indices {
+            for right in keys.indices {
+                #expect(
+                    encoded[left].lexicographicallyPrecedes(encoded[right]) == (keys[left] < keys[right]),
+                    "\(keys[left]) \(keys[right])", sourceLocation: location)
+            }
+        }
+        try checkRoundTrip(Key.self, location)
+    }
+
+    private func checkRoundTrip<Key: Sampled>(_: Key.Type, _ location: SourceLocation = #_sourceLocation) throws {
+        let encoder = try KeyEncoder<Key>()
+        for seed in 0..<UInt64(200) {
+            var random = SeededRandom(seed: seed)
+            let keys = [random.of(Key.self), random.of(Key.self)]
+            var writer = ByteWriter()
+            for key in keys { try encoder.encode(key, into: &writer) }
+            let bytes = writer.bytes()
+            try bytes.withUnsafeBytes { buffer in
+                var reader = ByteReader(buffer)
+                let back = [try encoder.decode(&reader), try encoder.decode(&reader)]
+                #expect(back == keys, sourceLocation: location)
+                #expect(reader.remaining == 0, sourceLocation: location)
+            }
+            for _ in 0..<20 {
+                var damaged = bytes
+                if !damaged.isEmpty, random.next() % 2 == 0 {
+                    damaged[Int(random.next() % UInt64(damaged.count))] = UInt8(truncatingIfNeeded: random.next())
+                }
+                damaged.removeLast(Int(random.next() % UInt64(damaged.count + 1)))
+                damaged.withUnsafeBytes { buffer in
+                    var reader = ByteReader(buffer)
+                    _ = try? encoder.decode(&reader)
+                }
+            }
+        }
+    }
+
+    @Test func numbersSort() throws {
+        try checkOrder(Int8.self)
+        try checkOrder(Int16.self)
+        try checkOrder(Int32.self)
+        try checkOrder(Int64.self)
+        try checkOrder(Int.self)
+        try checkOrder(UInt8.self)
+        try checkOrder(UInt16.self)
+        try checkOrder(UInt32.self)
+        try checkOrder(UInt64.self)
+        try checkOrder(Double.self)
+        try checkOrder(Float.self)
+        try checkOrder(EventTime.self)
+    }
+
+    @Test func stringsAndRecordsSort() throws {
+        try checkOrder(String.self)
+        try checkOrder(PairKey.self)
+        let encoder = try KeyEncoder<[String]>()
+        let sorted: [[String]] = [[], [""], ["", ""], ["\0"], ["a"], ["a", "b"], ["a\0"], ["ab"], ["b"]]
+        let encoded = try sorted.map { try encoder.encode($0) }
+        for (left, right) in zip(encoded, encoded.dropFirst()) { #expect(left.lexicographicallyPrecedes(right)) }
+        let zero = try KeyEncoder<Double>()
+        #expect(try zero.encode(-0.0) == zero.encode(0.0))
+        #expect(try zero.encode(.infinity).lexicographicallyPrecedes(zero.encode(.nan)))
+    }
+
+    @Test func everyKeyComesBack() throws {
+        try checkRoundTrip(Bool.self)
+        try checkRoundTrip(Side.self)
+        try checkRoundTrip(Level.self)
+        try checkRoundTrip(UserID.self)
+        try checkRoundTrip(Arrays.self)
+        try checkRoundTrip(Optionals.self)
+        try checkRoundTrip(Nested2.self)
+        try checkRoundTrip(Scalars.self)
+        try checkRoundTrip(WithShape.self)
+        try checkRoundTrip(Shape.self)
+        #expect(try !KeyEncoder<Shape>().isOrdered)
+    }
+
+    @Test func equalDictionariesHaveEqualBytes() throws {
+        let (ascending, descending) = ((0..<50).map { ("k\($0)", $0) }, (0..<50).reversed().map { ("k\($0)", $0) })
+        let encoder = try KeyEncoder<[String: Int]>()
+        #expect(
+            try encoder.encode(Dictionary(uniqueKeysWithValues: ascending))
+                == encoder.encode(Dictionary(uniqueKeysWithValues: descending)))
+    }
+
+    @Test func hashesOfNumbersDependOnTheValueAlone() throws {
+        let expected = StableHash.mix(7)
+        #expect(try KeyHasher<Int64>().hash(7) == expected)
+        #expect(try KeyHasher<Int>().hash(7) == expected)
+        #expect(try KeyHasher<Int32>().hash(7) == expected)
+        #expect(try KeyHasher<Int8>().hash(7) == expected)
+        #expect(try KeyHasher<UInt16>().hash(7) == expected)
+        #expect(try KeyHasher<UInt64>().hash(7) == expected)
+        #expect(try KeyHasher<EventTime>().hash(EventTime(milliseconds: 7)) == expected)
+        #expect(try KeyHasher<UserID>().hash(UserID(rawValue: 7)) == expected)
+        #expect(try KeyHasher<Int64>().hash(-7) == KeyHasher<Int16>().hash(-7))
+        #expect(try KeyHasher<Double>().hash(-0.0) == KeyHasher<Double>().hash(0.0))
+    }
+
+    @Test func hashesArePinned() throws {
+        // These decide where keys live in snapshots: they may never change.
+        #expect(try KeyHasher<Int64>().hash(7) == 0)
+        #expect(try KeyHasher<String>().hash("") == 0)
+        #expect(try KeyHasher<String>().hash("thalweg, swiftest line") == 0)
+        #expect(try KeyHasher<Bool>().hash(true) == 0)
+        #expect(try KeyHasher<Double>().hash(1.5) == 0)
+        #expect(try KeyHasher<AuctionBidder>().hash(AuctionBidder(auction: 1, bidder: 2)) == 0)
+        #expect(try KeyHasher<PairKey>().hash(PairKey(first: "a", second: 2, third: nil)) == 0)
+        #expect(try KeyHasher<PairKey>().hash(PairKey(first: "a", second: 2, third: 3)) == 0)
+        #expect(try KeyHasher<Side>().hash(.buy) == KeyHasher<String>().hash("buy"))
+        #expect(try KeyHasher<[Int]>().hash([1, 2, 3]) == 0)
+        #expect(try KeyHasher<Shape>().hash(.box(width: 1, height: 2)) == 0)
+        #expect(try RecordType.learn(Words.self).fingerprint == 0)
+        #expect(try RecordType.learn(Box<String?>.self).fingerprint == 0)
+    }
+}
