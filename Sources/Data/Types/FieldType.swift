@@ -191,6 +191,9 @@ public struct CodableWitness: Sendable {
     }
 
     func destroy(_ pointer: UnsafeMutableRawPointer) { access.destroy(pointer) }
+
+    /// The value, for encoders of other formats.
+    package func value(at pointer: UnsafeRawPointer) -> any Encodable { access.value(at: pointer) }
 }
 
 /// Reaches a value through its conformance without naming its type.
@@ -199,6 +202,7 @@ private protocol CodableAccess: Sendable {
     func decode(_ bytes: UnsafeRawBufferPointer, into pointer: UnsafeMutableRawPointer) throws(ThalwegError)
     func assemble(_ cell: Cell, using decoder: any CellDecoder, into pointer: UnsafeMutableRawPointer) throws
     func destroy(_ pointer: UnsafeMutableRawPointer)
+    func value(at pointer: UnsafeRawPointer) -> any Encodable
 }
 
 private struct TypedCodableAccess<Value: Codable>: CodableAccess {
@@ -217,4 +221,6 @@ private struct TypedCodableAccess<Value: Codable>: CodableAccess {
     func destroy(_ pointer: UnsafeMutableRawPointer) {
         pointer.assumingMemoryBound(to: Value.self).deinitialize(count: 1)
     }
+
+    func value(at pointer: UnsafeRawPointer) -> any Encodable { pointer.assumingMemoryBound(to: Value.self).pointee }
 }
