@@ -76,7 +76,7 @@ let package = Package(
             ]),
 
         // MARK: Nexmark: the workload every engine is measured by
-        floor("ThalwegNexmark", at: "Nexmark", on: ["Thalweg"]),
+        floor("ThalwegNexmark", at: "Nexmark", on: ["Thalweg", "CZlib"]),
 
         // MARK: Tools and laboratory
         .executableTarget(
@@ -90,7 +90,7 @@ let package = Package(
         proof("StateTests", on: ["ThalwegState"]),
         proof("RuntimeTests", on: ["Thalweg", "ThalwegTesting"]),
         proof("ConnectTests", on: ["Thalweg", "ThalwegTesting"]),
-        proof("NexmarkTests", on: ["ThalwegNexmark", "ThalwegTesting"]),
+        proof("NexmarkTests", on: ["ThalwegNexmark", "ThalwegTesting"], resources: [.copy("Fixtures")]),
         proof("TidyTests", on: []),
     ],
     swiftLanguageModes: [.v6],

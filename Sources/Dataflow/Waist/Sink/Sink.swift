@@ -11,7 +11,13 @@ public protocol Sink<Element>: Sendable {
     associatedtype Writer: SinkWriter<Element>
     /// A short name of the kind for plans: `files`, `print`.
     var kind: String { get }
+    /// The most subtasks that make sense; nil when any number does.
+    var parallelismMax: Int? { get }
     func makeWriter(_ context: SinkContext) throws -> Writer
+}
+
+extension Sink {
+    @inlinable public var parallelismMax: Int? { nil }
 }
 
 /// Who is writing.
@@ -37,6 +43,8 @@ public protocol SinkWriter<Element>: AnyObject {
     func write(_ batch: Batch<Element>) throws
     /// Nothing is coming for the moment: hand buffered records to the outside if they may be seen.
     func flush() throws
+    /// Whether the writer cannot take more for now; the runtime then polls nothing that would write to it.
+    var isHeldUp: Bool { get }
     /// All input has come: makes everything durable and returns what publishes it.
     func finish() throws -> [SinkCommit]
     /// Releases everything; what was not committed is discarded.
@@ -44,7 +52,10 @@ public protocol SinkWriter<Element>: AnyObject {
 }
 
 extension SinkWriter {
+    @inlinable
     public func flush() throws {}
+    @inlinable public var isHeldUp: Bool { false }
+    @inlinable
     public func close() {}
 }
 

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+//  Writes records to standard output.
+
+import ThalwegBase
+import ThalwegData
+import ThalwegFormats
+import ThalwegOperator
+
+/// Prints records as lines: in a format, or as Swift describes them.
+public struct PrintSink<Element: Sendable>: Sink {
+    public let kind = "print"
+    let format: OutputFormat<Element>?
+
+    public init(format: OutputFormat<Element>? = nil) { self.format = format }
+
+    public func makeWriter(_ context: SinkContext) throws -> Writer { Writer(try format?.makeWriter()) }
+
+    public final class Writer: SinkWriter {
+        private let writer: (any RecordWriter<Element>)?
+        private let output = LocalFileOutput.standardOutput
+        private var buffer = OutputBuffer()
+
+        init(_ writer: (any RecordWriter<Element>)?) { self.writer = writer }
+
+        public func write(_ batch: Batch<Element>) throws {
+            guard let writer else {
+                var text = ""
+                for index in 0..<batch.count { text += "\(batch.rows[index])\n" }
+                try Array(text.utf8).withUnsafeBytes { bytes throws(ThalwegError) in try output.write(bytes) }
+                return
+            }
+            try writer.write(UnsafeBufferPointer(start: batch.rows, count: batch.count), to: &buffer)
+            let output = self.output
+            try buffer.withBytes { bytes throws(ThalwegError) in try output.write(bytes) }
+            buffer.removeAll()
+        }
+
+        public func finish() -> [SinkCommit] { [] }
+    }
+}
+
+extension Sink {
+    /// Prints records as lines, as Swift describes them.
+    public static func print<Element: Sendable>() -> PrintSink<Element> where Self == PrintSink<Element> { PrintSink() }
+
+    /// Prints records as lines of a format.
+    public static func print<Element: Sendable>(
+        format: OutputFormat<Element>
+    ) -> PrintSink<Element> where Self == PrintSink<Element> { PrintSink(format: format) }
+}
