@@ -26,13 +26,17 @@ public struct PrintSink<Element: Sendable>: Sink {
             guard let writer else {
                 var text = ""
                 for index in 0..<batch.count { text += "\(batch.rows[index])\n" }
-                try Array(text.utf8).withUnsafeBytes { bytes throws(ThalwegError) in try output.write(bytes) }
-                return
+                return try drain(Array(text.utf8))
             }
             try writer.write(UnsafeBufferPointer(start: batch.rows, count: batch.count), to: &buffer)
-            let output = self.output
-            try buffer.withBytes { bytes throws(ThalwegError) in try output.write(bytes) }
+            let bytes = buffer.array
             buffer.removeAll()
+            try drain(bytes)
+        }
+
+        private func drain(_ bytes: [UInt8]) throws(ThalwegError) {
+            let output = self.output
+            try bytes.withUnsafeBytes { bytes throws(ThalwegError) in try output.write(bytes) }
         }
 
         public func finish() -> [SinkCommit] { [] }
