@@ -34,9 +34,9 @@ public struct PrintSink<Element: Sendable>: Sink {
             try drain(bytes)
         }
 
-        private func drain(_ bytes: [UInt8]) throws(ThalwegError) {
+        private func drain(_ bytes: [UInt8]) throws {
             let output = self.output
-            try bytes.withUnsafeBytes { bytes throws(ThalwegError) in try output.write(bytes) }
+            try bytes.withUnsafeBytes { try output.write($0) }
         }
 
         public func finish() -> [SinkCommit] { [] }

@@ -16,7 +16,8 @@ public final class SinkOperator<S: Sink>: OneInputOperator {
         collector = context.mainCollector()
         commits = context.commits
         writer = try sink.makeWriter(
-            SinkContext(name: context.name, subtask: context.subtask, parallelism: context.parallelism))
+            SinkContext(
+                name: context.name, subtask: context.subtask, parallelism: context.parallelism, wake: context.wake))
     }
 
     @inlinable

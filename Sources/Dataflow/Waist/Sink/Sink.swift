@@ -25,11 +25,14 @@ public struct SinkContext: Sendable {
     public let name: String
     public let subtask: Int
     public let parallelism: Int
+    /// Makes the runtime look again at a writer that was held up, from any thread.
+    public let wake: @Sendable () -> Void
 
-    public init(name: String, subtask: Int, parallelism: Int) {
+    public init(name: String, subtask: Int, parallelism: Int, wake: @escaping @Sendable () -> Void) {
         self.name = name
         self.subtask = subtask
         self.parallelism = parallelism
+        self.wake = wake
     }
 }
 
