@@ -75,7 +75,7 @@ let package = Package(
             ]),
 
         // MARK: Nexmark: the workload every engine is measured by
-        floor("ThalwegNexmark", at: "Nexmark", on: ["Thalweg", "CZlib"]),
+        floor("ThalwegNexmark", at: "Nexmark", on: ["Thalweg"]),
 
         // MARK: Tools and laboratory
         .executableTarget(
