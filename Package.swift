@@ -26,16 +26,13 @@ let package = Package(
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
     ],
     targets: [
         // MARK: Foreign
         .target(name: "CThalweg", path: "Sources/C/CThalweg"),
-        .target(
-            name: "CSimdjson", dependencies: ["CSimdjsonLibrary"], path: "Sources/C/CSimdjson"),
-        .systemLibrary(
-            name: "CSimdjsonLibrary", path: "Sources/C/CSimdjsonLibrary", pkgConfig: "simdjson",
-            providers: [.apt(["libsimdjson-dev"])]),
+        .target(name: "CSimdjson", path: "Sources/C/CSimdjson", linkerSettings: [.linkedLibrary("simdjson")]),
         .systemLibrary(name: "CZlib", path: "Sources/C/CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
 
         // MARK: Base: ids, time, errors, bytes
@@ -72,7 +69,9 @@ let package = Package(
                 "ThalwegBase", "ThalwegData", "ThalwegState", "ThalwegOperator", "ThalwegOperators", "ThalwegGraph",
                 "ThalwegRuntime", "ThalwegFormats", "ThalwegConnectors",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "Logging", package: "swift-log"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+                .product(name: "UnixSignals", package: "swift-service-lifecycle"),
             ]),
 
         // MARK: Nexmark: the workload every engine is measured by
@@ -93,7 +92,7 @@ let package = Package(
         proof("StateTests", on: ["ThalwegState"]),
         proof("RuntimeTests", on: ["Thalweg", "ThalwegTesting"]),
         proof("ConnectTests", on: ["Thalweg", "ThalwegTesting"]),
-        proof("NexmarkTests", on: ["ThalwegNexmark", "ThalwegTesting"]),
+        proof("NexmarkTests", on: ["ThalwegNexmark", "ThalwegTesting"], resources: [.copy("Fixtures")]),
         proof("TidyTests", on: []),
     ],
     swiftLanguageModes: [.v6],

@@ -192,8 +192,8 @@ class Thalweg:
                 raise Failure(f"exit {process.returncode}: {text[-1] if text else 'no message'}")
             output.seek(0)
             self._check(output.read().decode(errors="replace"), measure)
-        # The kernel's peak of a child starts at what its parent held when it was forked: nothing below this program's own
-        # 20 MB can be seen.
+        # The kernel's peak of a child starts at what its parent held when it was forked: nothing below this program's
+        # own 20 MB can be seen.
         return Run(measure.thalweg_events, usage.ru_utime + usage.ru_stime, wall, usage.ru_maxrss / 1024)
 
     @staticmethod

@@ -26,8 +26,8 @@ class Measure:
     flink_job: str = ""
 
 
-# name, job, Flink's name for it, keys, events for Flink, events for Thalweg, bar. Event counts differ because a rate needs
-# some tenths of a second to be measured in, and a fast side should not be charged with its start.
+# name, job, Flink's name for it, keys, million events for Flink and for Thalweg, bar. Event counts differ because a rate
+# needs some tenths of a second to be measured in, and a fast side should not be charged with its start.
 MICRO = [
     ("pass", "pass", "pass", 1_000_000, 10, 100, 150),
     ("filter", "filter", "filter", 1_000_000, 10, 100, 150),

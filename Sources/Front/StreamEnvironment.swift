@@ -52,6 +52,11 @@ public final class StreamEnvironment {
         return DataStream(environment: self, node: node)
     }
 
+    /// What the job consists of and how it would run.
+    public func makePlan() throws(ThalwegError) -> JobPlan {
+        JobPlan(try JobGraph(graph, parallelism: settings.parallelism, maxParallelism: settings.maxParallelism))
+    }
+
     /// Builds the job; the result can be run once and watched through its metrics.
     public func makeExecution() throws -> JobExecution { try JobExecution(graph, settings) }
 

@@ -36,7 +36,9 @@ final class CellFiller {
         let utf8 = Array(text.utf8)
         let block = UnsafeMutableRawPointer.allocate(byteCount: max(utf8.count, 1), alignment: 1)
         memory.append(block)
-        utf8.withUnsafeBytes { if let source = $0.baseAddress { block.copyMemory(from: source, byteCount: utf8.count) } }
+        utf8.withUnsafeBytes {
+            if let source = $0.baseAddress { block.copyMemory(from: source, byteCount: utf8.count) }
+        }
         return Cell(kind, bits: UInt64(UInt(bitPattern: block)), length: UInt32(utf8.count))
     }
 
@@ -126,16 +128,20 @@ private func assemble<Record: Codable & Sendable>(
             "double": .text("-0.1"), "string": .text(""), "time": .text("1436918402000"),
         ]
         let value = try assemble(Scalars.self, .record(row))
-        #expect(value.i64 == .min && value.u64 == .max && value.double == -0.1 && value.i8 == -7 && value.string.isEmpty)
+        #expect(
+            value.i64 == .min && value.u64 == .max && value.double == -0.1 && value.i8 == -7 && value.string.isEmpty)
         #expect(value.bool && value.float == 2.5 && value.time == EventTime(milliseconds: 1_436_918_402_000))
-        for text in ["1", "-2.25", "3.141592653589793", "1e300", "-1.7976931348623157e308", "0.1", "123456789012345678901"] {
+        for text in [
+            "1", "-2.25", "3.141592653589793", "1e300", "-1.7976931348623157e308", "0.1", "123456789012345678901",
+        ] {
             #expect(try assemble(Double.self, .text(text)) == Double(text))
         }
     }
 
     @Test func optionalsTakeAbsence() throws {
         let empty = try assemble(Optionals.self, .record([:]))
-        #expect(empty.bool == nil && empty.string == nil && empty.padded == nil && empty.list == nil && empty.side == nil)
+        #expect(
+            empty.bool == nil && empty.string == nil && empty.padded == nil && empty.list == nil && empty.side == nil)
         let full = try assemble(
             Optionals.self,
             .record([
@@ -144,9 +150,11 @@ private func assemble<Record: Codable & Sendable>(
                 "label": .record(["text": .string("t"), "weight": .int(2)]), "strings": .array([]), "i64": .text(""),
                 "empty": .record([:]), "double": .null,
             ]))
-        #expect(full.bool == false && full.i8 == 1 && full.string == "s" && full.side == Side.none && full.level == .low)
+        #expect(
+            full.bool == false && full.i8 == 1 && full.string == "s" && full.side == Side.none && full.level == .low)
         #expect(full.only == .one && full.point == Point(x: 1, y: 2) && full.list == [1] && full.strings == [])
-        #expect(full.label == Label(text: "t", weight: 2) && full.i64 == nil && full.empty == Empty() && full.double == nil)
+        #expect(
+            full.label == Label(text: "t", weight: 2) && full.i64 == nil && full.empty == Empty() && full.double == nil)
         let nested = try assemble(Nested2.self, .record(["a": .int(1), "b": .null]))
         #expect(nested == Nested2(a: 1, b: nil, c: nil, d: nil))
     }
@@ -157,12 +165,15 @@ private func assemble<Record: Codable & Sendable>(
             Arrays.self,
             .record([
                 "bytes": .array([.int(0), .int(255)]), "ints": .array([]), "bools": .array([.bool(true)]),
-                "strings": .array([.string("x"), .string("y")]), "points": .array([.record(["x": .int(1), "y": .int(2)])]),
+                "strings": .array([.string("x"), .string("y")]),
+                "points": .array([.record(["x": .int(1), "y": .int(2)])]),
                 "labels": .array([label, label, label]), "sides": .array([.string("buy")]),
                 "optionals": .array([.null, .int(4)]), "nested": .array([.array([]), .array([.string("z")])]),
                 "empties": .array([.record([:]), .record([:])]), "padded": .array([]), "times": .array([.int(5)]),
             ]))
-        #expect(value.bytes == [0, 255] && value.labels.count == 3 && value.optionals == [nil, 4] && value.empties.count == 2)
+        #expect(
+            value.bytes == [0, 255] && value.labels.count == 3 && value.optionals == [nil, 4]
+                && value.empties.count == 2)
         #expect(value.nested == [[], ["z"]] && value.points == [Point(x: 1, y: 2)] && value.sides == [.buy])
     }
 
@@ -185,24 +196,30 @@ private func assemble<Record: Codable & Sendable>(
         expectError(Point.self, .string("no"), #"expected a record, got string "no""#)
         expectError(Words.self, .record(["a": .string("abc")]), #"field a: expected Int64, got string "abc""#)
         expectError(Words.self, .record(["a": .double(1.5)]), "field a: expected Int64, got number 1.5")
-        expectError(Label.self, .record(["text": .string("long enough for the heap"), "weight": .int(300)]),
+        expectError(
+            Label.self, .record(["text": .string("long enough for the heap"), "weight": .int(300)]),
             "field weight: number 300 is out of range for Int8")
         expectError(Label.self, .record(["text": .int(5)]), "field text: expected String, got number 5")
         expectError(UInt64.self, .int(-1), "number -1 is out of range for UInt64")
         expectError(Int64.self, .unsigned(.max), "number 18446744073709551615 is out of range for Int64")
-        expectError(Int64.self, .text("99999999999999999999"), #"text "99999999999999999999" is out of range for Int64"#)
+        expectError(
+            Int64.self, .text("99999999999999999999"), #"text "99999999999999999999" is out of range for Int64"#)
         expectError(Side.self, .string("hold"), #"no case has the raw value string "hold""#)
         expectError(EventTime.self, .string("yesterday"), #"expected EventTime, got string "yesterday""#)
         let wrapper: Input = .record([
             "id": .int(1),
-            "inner": .record(["n": .int(2), "deep": .record(["flag": .bool(true), "names": .array([.string("a"), .null])])]),
+            "inner": .record([
+                "n": .int(2), "deep": .record(["flag": .bool(true), "names": .array([.string("a"), .null])]),
+            ]),
         ])
         expectError(Wrapper.self, wrapper, "field inner.deep.names[1]: expected String, got null")
         let long: Input = .string("a string that is longer than fifteen bytes")
         expectError(
             [Box<Label?>].self,
             .array([
-                .record(["before": .bool(true), "content": .record(["text": long, "weight": .int(1)]), "after": .int(1)]),
+                .record([
+                    "before": .bool(true), "content": .record(["text": long, "weight": .int(1)]), "after": .int(1),
+                ]),
                 .record(["before": .bool(true), "content": .record(["text": long, "weight": .bool(true)])]),
             ]), "field [1].content.weight: expected Int8, got true")
     }
@@ -210,7 +227,8 @@ private func assemble<Record: Codable & Sendable>(
     @Test func theTreeIsPlain() throws {
         let tree = try #require(try RecordType.learn(Wrapper.self).layout).cellTree
         #expect(tree.width == 8)
-        #expect(tree.nodes.indices.map { tree.name(of: $0) } == ["", "id", "inner", "deep", "flag", "names", "", "id", "n"])
+        #expect(
+            tree.nodes.indices.map { tree.name(of: $0) } == ["", "id", "inner", "deep", "flag", "names", "", "id", "n"])
         #expect(tree.nodes.map(\.cell) == [0, 1, 2, 3, 4, 5, 0, 6, 7])
         #expect(tree.nodes.map(\.width) == [8, 1, 6, 4, 1, 1, 1, 1, 1])
         #expect(tree.nodes.map(\.parent) == [-1, 0, 0, 2, 3, 3, 5, 3, 2])

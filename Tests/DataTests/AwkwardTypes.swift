@@ -23,7 +23,9 @@ indirect enum Expression: Codable, Hashable, Sendable {
 }
 
 struct Words: Codable, Hashable, Sendable { var a: Int64, b: Int64, c: Int64, d: EventTime }
-struct Padded: Codable, Hashable, Sendable { var a: Int8, b: Int64, flag: Bool, c: Int32, other: Bool, d: Int16, e: Double, f: UInt8 }
+struct Padded: Codable, Hashable, Sendable {
+    var a: Int8, b: Int64, flag: Bool, c: Int32, other: Bool, d: Int16, e: Double, f: UInt8
+}
 struct Scalars: Codable, Hashable, Sendable {
     var bool: Bool, i8: Int8, i16: Int16, i32: Int32, i64: Int64, int: Int
     var u8: UInt8, u16: UInt16, u32: UInt32, u64: UInt64, uint: UInt
@@ -35,7 +37,7 @@ struct Optionals: Codable, Hashable, Sendable {
     var side: Side?, level: Level?, only: Only?, point: Point?, label: Label?, list: [Int]?, strings: [String]?
     var padded: Padded?, empty: Empty?
 }
-struct Nested2: Codable, Hashable, Sendable { var a: Int?? ; var b: String??; var c: Bool??; var d: Point?? }
+struct Nested2: Codable, Hashable, Sendable { var a: Int??; var b: String??; var c: Bool??; var d: Point?? }
 struct Point: Codable, Hashable, Sendable { var x: Double, y: Double }
 struct Label: Codable, Hashable, Sendable { var text: String, weight: Int8 }
 struct Empty: Codable, Hashable, Sendable {}
@@ -43,7 +45,9 @@ struct Arrays: Codable, Hashable, Sendable {
     var bytes: [UInt8], ints: [Int], bools: [Bool], strings: [String], points: [Point], labels: [Label]
     var sides: [Side], optionals: [Int?], nested: [[String]], empties: [Empty], padded: [Padded], times: [EventTime]
 }
-struct Box<Content: Codable & Hashable & Sendable>: Codable, Hashable, Sendable { var before: Bool, content: Content, after: Int16 }
+struct Box<Content: Codable & Hashable & Sendable>: Codable, Hashable, Sendable {
+    var before: Bool, content: Content, after: Int16
+}
 struct Enums: Codable, Hashable, Sendable { var side: Side, level: Level, only: Only, count: Int }
 struct Reordered: Codable, Hashable, Sendable {
     var a: Int64, b: String, c: Bool, d: Int64, e: Bool
@@ -54,12 +58,15 @@ struct Renamed: Codable, Hashable, Sendable {
     enum CodingKeys: String, CodingKey { case firstName = "first_name", age }
 }
 struct UserID: RawRepresentable, Codable, Hashable, Sendable { var rawValue: Int64 }
-struct Wrapper: Codable, Hashable, Sendable { var id: UserID, inner: Inner
+struct Wrapper: Codable, Hashable, Sendable {
+    var id: UserID, inner: Inner
     struct Inner: Codable, Hashable, Sendable { var deep: Deeper; var n: Int32 }
     struct Deeper: Codable, Hashable, Sendable { var flag: Bool; var names: [String]; var id: UserID? }
 }
 struct WithDictionary: Codable, Hashable, Sendable { var id: Int64, tags: [String: Int], seen: Set<Int>, name: String }
-struct WithShape: Codable, Hashable, Sendable { var id: Int32, shape: Shape, tree: Expression, lenient: Lenient, name: String }
+struct WithShape: Codable, Hashable, Sendable {
+    var id: Int32, shape: Shape, tree: Expression, lenient: Lenient, name: String
+}
 struct Tree: Codable, Hashable, Sendable { var value: Int, children: [Tree] }
 final class Reference: Codable, Hashable, @unchecked Sendable {
     var value = 0

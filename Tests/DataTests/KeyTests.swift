@@ -136,18 +136,18 @@ struct AuctionBidder: Codable, Hashable, Sendable { var auction: Int64, bidder: 
 
     @Test func hashesArePinned() throws {
         // These decide where keys live in snapshots: they may never change.
-        #expect(try KeyHasher<Int64>().hash(7) == 0)
-        #expect(try KeyHasher<String>().hash("") == 0)
-        #expect(try KeyHasher<String>().hash("thalweg, swiftest line") == 0)
-        #expect(try KeyHasher<Bool>().hash(true) == 0)
-        #expect(try KeyHasher<Double>().hash(1.5) == 0)
-        #expect(try KeyHasher<AuctionBidder>().hash(AuctionBidder(auction: 1, bidder: 2)) == 0)
-        #expect(try KeyHasher<PairKey>().hash(PairKey(first: "a", second: 2, third: nil)) == 0)
-        #expect(try KeyHasher<PairKey>().hash(PairKey(first: "a", second: 2, third: 3)) == 0)
+        #expect(try KeyHasher<Int64>().hash(7) == 0x41E7_9825_EC4E_18F9)
+        #expect(try KeyHasher<String>().hash("") == 0x2B73_2197_B11D_4F81)
+        #expect(try KeyHasher<String>().hash("thalweg, swiftest line") == 0x8D0C_F3EB_9050_431F)
+        #expect(try KeyHasher<Bool>().hash(true) == 0x0093_C56E_1DCB_401C)
+        #expect(try KeyHasher<Double>().hash(1.5) == 0x27DF_C9B5_3A72_F5E1)
+        #expect(try KeyHasher<AuctionBidder>().hash(AuctionBidder(auction: 1, bidder: 2)) == 0x4835_3268_D687_69E0)
+        #expect(try KeyHasher<PairKey>().hash(PairKey(first: "a", second: 2, third: nil)) == 0x4ED7_E917_6A26_9660)
+        #expect(try KeyHasher<PairKey>().hash(PairKey(first: "a", second: 2, third: 3)) == 0xC7F7_48AF_5A08_34D9)
         #expect(try KeyHasher<Side>().hash(.buy) == KeyHasher<String>().hash("buy"))
-        #expect(try KeyHasher<[Int]>().hash([1, 2, 3]) == 0)
-        #expect(try KeyHasher<Shape>().hash(.box(width: 1, height: 2)) == 0)
-        #expect(try RecordType.learn(Words.self).fingerprint == 0)
-        #expect(try RecordType.learn(Box<String?>.self).fingerprint == 0)
+        #expect(try KeyHasher<[Int]>().hash([1, 2, 3]) == 0x7835_733F_9B79_37E7)
+        #expect(try KeyHasher<Shape>().hash(.box(width: 1, height: 2)) == 0x16A5_E9C9_281E_E4BB)
+        #expect(try RecordType.learn(Words.self).fingerprint == 0xCBCE_47C1_3B47_1954)
+        #expect(try RecordType.learn(Box<String?>.self).fingerprint == 0x71F2_22D8_3EFA_96CB)
     }
 }

@@ -24,7 +24,8 @@ import ThalwegData
                     damaged.removeLast(Int.random(in: 1...damaged.count, using: &random))
                 }
                 for _ in 0..<Int(random.next() % 4) where !damaged.isEmpty {
-                    damaged[Int.random(in: 0..<damaged.count, using: &random)] = UInt8(truncatingIfNeeded: random.next())
+                    damaged[Int.random(in: 0..<damaged.count, using: &random)] = UInt8(
+                        truncatingIfNeeded: random.next())
                 }
                 do throws(ThalwegError) {
                     _ = try decode(codec, damaged, records.count)
@@ -105,10 +106,15 @@ import ThalwegData
         let codec = RecordCodec(try RecordType.learn(Box<String?>.self))
         #expect(try codec.encode(Box(before: true, content: "hi", after: 258)) == [1, 1, 2, 0x68, 0x69, 2, 1])
         #expect(try codec.encode(Box(before: false, content: nil, after: -1)) == [0, 0, 0xFF, 0xFF])
-        #expect(codec.fingerprint == RecordSchema(root: .record([
-            .init(name: "before", type: .scalar(.bool)), .init(name: "content", type: .optional(.scalar(.string))),
-            .init(name: "after", type: .scalar(.int16)),
-        ])).fingerprint)
+        #expect(
+            codec.fingerprint
+                == RecordSchema(
+                    root: .record([
+                        .init(name: "before", type: .scalar(.bool)),
+                        .init(name: "content", type: .optional(.scalar(.string))),
+                        .init(name: "after", type: .scalar(.int16)),
+                    ])
+                ).fingerprint)
     }
 
     @Test func deepValuesAreRefusedNotFatal() throws {

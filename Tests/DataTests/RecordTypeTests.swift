@@ -50,7 +50,9 @@ import ThalwegData
         try expectProven(Enums.self, "{side: enum(string), level: enum(int64), only: enum(string), count: int64}")
         try expectProven(
             Wrapper.self, "{id: int64, inner: {deep: {flag: bool, names: [string], id: int64?}, n: int32}}")
-        try expectProven(Box<Box<String>>.self, "{before: bool, content: {before: bool, content: string, after: int16}, after: int16}")
+        try expectProven(
+            Box<Box<String>>.self,
+            "{before: bool, content: {before: bool, content: string, after: int16}, after: int16}")
         #expect(try RecordType.learn(Arrays.self).layout != nil)
     }
 
@@ -71,7 +73,8 @@ import ThalwegData
     @Test func oddFieldsGoThroughCodableAlone() throws {
         try expectProven(
             WithDictionary.self,
-            #"{id: int64, tags: codable("Dictionary<String, Int>"), seen: codable("Set<Int>"), name: string}"#, codable: 2)
+            #"{id: int64, tags: codable("Dictionary<String, Int>"), seen: codable("Set<Int>"), name: string}"#,
+            codable: 2)
         try expectProven(
             WithShape.self,
             "{id: int32, shape: codable(Shape), tree: codable(Expression), lenient: codable(Lenient), name: string}",

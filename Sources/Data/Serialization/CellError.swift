@@ -22,7 +22,9 @@ public struct CellError: Error, Sendable, Hashable, CustomStringConvertible {
     }
 }
 
-/// Decodes the fields that only plain `Codable` understands: what a format lends to ``RecordLayout/assemble(cells:into:using:)``.
+/// Decodes the fields that only plain `Codable` understands.
+///
+/// A format lends it to ``RecordLayout/assemble(cells:into:using:)``.
 public protocol CellDecoder {
     /// Decodes a value from a cell of kind `.raw` (raw JSON) or, in CSV, `.text`.
     func decode<Value: Decodable>(_ type: Value.Type, from cell: Cell) throws -> Value

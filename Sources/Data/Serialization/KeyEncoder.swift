@@ -15,8 +15,8 @@ import ThalwegBase
 /// | enum | its raw value |
 /// | record | its fields in the order of declaration |
 ///
-/// Strings compare by Unicode scalars. Values that only plain `Codable` reaches are encoded and decoded, but their bytes
-/// have no meaningful order: ``isOrdered`` tells.
+/// Strings compare by Unicode scalars. Values that only plain `Codable` reaches are encoded and decoded, but their
+/// bytes have no meaningful order: ``isOrdered`` tells.
 public struct KeyEncoder<Key: Codable & Sendable>: Sendable {
     /// True if the order of the bytes is the order of the keys.
     public let isOrdered: Bool

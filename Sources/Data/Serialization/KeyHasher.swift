@@ -25,23 +25,21 @@ public struct KeyHasher<Key: Hashable & Codable & Sendable>: Sendable {
     @inlinable @inline(__always)
     public func hash(_ key: Key) -> UInt64 {
         // Each test is decided at compile time where this is specialised.
-        if Key.self == Int64.self { return StableHash.mix(UInt64(bitPattern: unsafeBitCast(key, to: Int64.self))) }
-        if Key.self == Int.self { return StableHash.mix(UInt64(bitPattern: Int64(unsafeBitCast(key, to: Int.self)))) }
+        if Key.self == Int64.self { return KeyHashWords.number(unsafeBitCast(key, to: Int64.self)) }
+        if Key.self == Int.self { return KeyHashWords.number(unsafeBitCast(key, to: Int.self)) }
         if Key.self == EventTime.self {
-            return StableHash.mix(UInt64(bitPattern: unsafeBitCast(key, to: EventTime.self).milliseconds))
+            return KeyHashWords.number(unsafeBitCast(key, to: EventTime.self).milliseconds)
         }
-        if Key.self == Int32.self { return StableHash.mix(UInt64(truncatingIfNeeded: unsafeBitCast(key, to: Int32.self))) }
-        if Key.self == UInt64.self { return StableHash.mix(unsafeBitCast(key, to: UInt64.self)) }
-        if Key.self == UInt.self { return StableHash.mix(UInt64(unsafeBitCast(key, to: UInt.self))) }
-        if Key.self == UInt32.self { return StableHash.mix(UInt64(unsafeBitCast(key, to: UInt32.self))) }
-        if Key.self == Int16.self { return StableHash.mix(UInt64(truncatingIfNeeded: unsafeBitCast(key, to: Int16.self))) }
-        if Key.self == UInt16.self { return StableHash.mix(UInt64(unsafeBitCast(key, to: UInt16.self))) }
-        if Key.self == Int8.self { return StableHash.mix(UInt64(truncatingIfNeeded: unsafeBitCast(key, to: Int8.self))) }
-        if Key.self == UInt8.self { return StableHash.mix(UInt64(unsafeBitCast(key, to: UInt8.self))) }
-        if Key.self == Bool.self { return StableHash.mix(unsafeBitCast(key, to: Bool.self) ? 1 : 0) }
-        if Key.self == String.self {
-            return KeyHashWords.text(unsafeBitCast(key, to: String.self))
-        }
+        if Key.self == Int32.self { return KeyHashWords.number(unsafeBitCast(key, to: Int32.self)) }
+        if Key.self == UInt64.self { return KeyHashWords.number(unsafeBitCast(key, to: UInt64.self)) }
+        if Key.self == UInt.self { return KeyHashWords.number(unsafeBitCast(key, to: UInt.self)) }
+        if Key.self == UInt32.self { return KeyHashWords.number(unsafeBitCast(key, to: UInt32.self)) }
+        if Key.self == Int16.self { return KeyHashWords.number(unsafeBitCast(key, to: Int16.self)) }
+        if Key.self == UInt16.self { return KeyHashWords.number(unsafeBitCast(key, to: UInt16.self)) }
+        if Key.self == Int8.self { return KeyHashWords.number(unsafeBitCast(key, to: Int8.self)) }
+        if Key.self == UInt8.self { return KeyHashWords.number(unsafeBitCast(key, to: UInt8.self)) }
+        if Key.self == Bool.self { return KeyHashWords.number(unsafeBitCast(key, to: Bool.self) ? 1 : 0) }
+        if Key.self == String.self { return KeyHashWords.text(unsafeBitCast(key, to: String.self)) }
         if wordBytes > 0 {
             return withUnsafePointer(to: key) { KeyHashWords.words(UnsafeRawPointer($0), size: MemoryLayout<Key>.size) }
         }
@@ -52,6 +50,12 @@ public struct KeyHasher<Key: Hashable & Codable & Sendable>: Sendable {
 /// The parts of key hashes.
 @usableFromInline
 enum KeyHashWords {
+    /// The hash of a whole number: by value, whatever its width.
+    @inlinable @inline(__always)
+    static func number(_ value: some FixedWidthInteger) -> UInt64 {
+        StableHash.mix(UInt64(truncatingIfNeeded: value))
+    }
+
     /// The hash of a string's UTF-8.
     @inlinable @inline(__always)
     static func text(_ text: String) -> UInt64 {
@@ -108,7 +112,7 @@ final class KeyHashPlan<Key: Codable & Sendable>: Sendable {
         do {
             try PlainCodec.encode(key, into: &writer)
         } catch {
-            // A key that cannot be encoded cannot be stored either: that error is reported there. Equal keys still agree.
+            // A key that cannot be encoded cannot be stored either: that error is reported there. Equal keys agree.
             return 0
         }
         return writer.withBytes { StableHash.bytes($0) }

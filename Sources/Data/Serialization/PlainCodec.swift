@@ -5,8 +5,8 @@ import ThalwegBase
 
 /// Encodes and decodes through `Codable`, keys and all. Slow and complete.
 ///
-/// A value is a tag byte and its payload; see ``PlainNode/Tag``. Sets and dictionaries are sorted by their encoded keys, so
-/// equal values have equal bytes.
+/// A value is a tag byte and its payload; see ``PlainNode/Tag``. Sets and dictionaries are sorted by their encoded
+/// keys, so equal values have equal bytes.
 enum PlainCodec {
     /// Values nested deeper than this are refused, so that hostile bytes cannot exhaust the stack.
     static let depthMax = 128

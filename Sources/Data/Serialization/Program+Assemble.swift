@@ -40,7 +40,8 @@ extension Program {
                     field.storeBytes(
                         of: cell.kind == .int ? Int64(bitPattern: cell.bits) : try cell.time(), as: Int64.self)
                 case .double:
-                    field.storeBytes(of: cell.kind == .double ? cell.bits : try cell.double().bitPattern, as: UInt64.self)
+                    field.storeBytes(
+                        of: cell.kind == .double ? cell.bits : try cell.double().bitPattern, as: UInt64.self)
                 case .bool:
                     field.storeBytes(
                         of: cell.kind == .bool ? UInt8(truncatingIfNeeded: cell.bits) & 1 : try cell.bool() ? 1 : 0,

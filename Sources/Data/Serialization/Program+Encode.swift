@@ -95,26 +95,28 @@ extension Program {
 
 extension ByteWriter {
     /// Appends a string, and makes room for `extra` bytes after it.
+    ///
+    /// The closure calls nothing, so the compiler need not retain the string while it runs.
     @inline(__always)
     mutating func appendString(_ string: UnsafePointer<String>, reserving extra: Int) {
+        let length = string.pointee.utf8.count
+        reserve(length &+ 10 &+ extra)
+        if length < 0x80 {
+            end.storeBytes(of: UInt8(truncatingIfNeeded: length), as: UInt8.self)
+            advance(by: 1)
+        } else {
+            appendVarint(UInt64(length))
+        }
+        let target = end
         let done: Void? = string.pointee.utf8.withContiguousStorageIfAvailable { utf8 in
-            let length = utf8.count
-            reserve(length &+ 10 &+ extra)
-            if length < 0x80 {
-                end.storeBytes(of: UInt8(truncatingIfNeeded: length), as: UInt8.self)
-                advance(by: 1)
-            } else {
-                appendVarint(UInt64(length))
-            }
-            if let source = utf8.baseAddress {
-                RawCopy.copy(end, UnsafeRawPointer(source), length)
-                advance(by: length)
-            }
+            if let source = utf8.baseAddress { RawCopy.copy(target, UnsafeRawPointer(source), min(length, utf8.count)) }
         }
         if done == nil {
-            appendText(string.pointee)
-            reserve(extra)
+            for (index, byte) in string.pointee.utf8.enumerated() {
+                target.storeBytes(of: byte, toByteOffset: index, as: UInt8.self)
+            }
         }
+        advance(by: length)
     }
 }
 
@@ -143,7 +145,8 @@ enum RawCopy {
         } else {
             var place = 0
             while place < size {
-                target.storeBytes(of: source.load(fromByteOffset: place, as: UInt8.self), toByteOffset: place, as: UInt8.self)
+                target.storeBytes(
+                    of: source.load(fromByteOffset: place, as: UInt8.self), toByteOffset: place, as: UInt8.self)
                 place &+= 1
             }
         }

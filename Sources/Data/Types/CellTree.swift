@@ -3,9 +3,9 @@
 
 /// Which cell belongs to which name: plain data, so that a parser in C can be given it.
 ///
-/// A record's cells lie in one block, one cell per node in pre-order: a record's cell, then its children's. The cell of an
-/// array points to a block of its own, with one stretch of cells per element, as wide as the element's subtree. A parser
-/// starts with all cells `.missing`.
+/// A record's cells lie in one block, one cell per node in pre-order: a record's cell, then its children's. The cell of
+/// an array points to a block of its own, with one stretch of cells per element, as wide as the element's subtree. A
+/// parser starts with all cells `.missing`.
 public struct CellTree: Sendable {
     /// What a parser finds at a node.
     @frozen

@@ -123,7 +123,7 @@ final class Program: @unchecked Sendable {
     /// Writes a nil.
     @inline(__always)
     func setNil(_ step: Step, _ base: UnsafeMutableRawPointer) {
-        (base + Int(step.offset)).copyMemory(from: nilBytes + Int(step.nilAt), byteCount: Int(step.size))
+        RawCopy.copy(base + Int(step.offset), nilBytes + Int(step.nilAt), Int(step.size))
     }
 
     /// Destroys what the first `count` of `steps` have initialised.

@@ -41,7 +41,8 @@ public final class RawValueTable: Sendable {
         tagSize = MemoryLayout<Value>.size
         var slots = [UInt16](repeating: 0, count: 1024)
         for tag in 0..<cases.count {
-            let hash = strings.isEmpty ? Self.hash(integers[tag]) : strings[tag].withUnsafeBytes { StableHash.bytes($0) }
+            let hash =
+                strings.isEmpty ? Self.hash(integers[tag]) : strings[tag].withUnsafeBytes { StableHash.bytes($0) }
             var slot = Int(hash & 1023)
             while slots[slot] != 0 { slot = (slot + 1) & 1023 }
             slots[slot] = UInt16(tag + 1)

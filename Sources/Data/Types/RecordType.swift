@@ -66,7 +66,8 @@ public struct RecordType<Record: Codable & Sendable>: Sendable {
     /// One line for `plan`: how records of this type are handled, and why.
     public var handling: String {
         if let unprovenReason { return "\(Record.self): plain Codable, because \(unprovenReason)" }
-        let exceptions = codableFields.isEmpty ? "" : "; through plain Codable: " + codableFields.joined(separator: ", ")
+        let exceptions =
+            codableFields.isEmpty ? "" : "; through plain Codable: " + codableFields.joined(separator: ", ")
         return "\(Record.self): learned\(exceptions)"
     }
 }

@@ -31,16 +31,19 @@ public final class OperatorInstance {
     public let signal: (Signal) throws -> Void
     /// For sources: produces a batch and pushes it down the chain.
     public let poll: (() throws -> PollResult)?
+    /// Whether the operator cannot take more for now (a sink whose outside is slow).
+    public let isHeldUp: (() -> Bool)?
     /// Called once, when the task ends for whatever reason: releases what the operator holds outside memory.
     public let close: () -> Void
 
     public init(
         pushes: [Any], signal: @escaping (Signal) throws -> Void, poll: (() throws -> PollResult)? = nil,
-        close: @escaping () -> Void = {}
+        isHeldUp: (() -> Bool)? = nil, close: @escaping () -> Void = {}
     ) {
         self.pushes = pushes
         self.signal = signal
         self.poll = poll
+        self.isHeldUp = isHeldUp
         self.close = close
     }
 }

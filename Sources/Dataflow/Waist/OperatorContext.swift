@@ -62,13 +62,15 @@ public final class OperatorContext {
     public let recordClock = RecordClock()
     /// The outlets that read this operator's outputs: `nil` is the main output, others by tag id.
     public let outlets: [String?: Any]
+    /// Makes the runtime poll this task again, from any thread.
+    public let wake: @Sendable () -> Void
     /// Where sinks leave what is to be committed when the job has succeeded.
     public let commits: CommitLedger
 
     public init(
         name: String, subtask: Int, parallelism: Int, maxParallelism: Int,
         processingTime: any ProcessingTimeService, metrics: OperatorMetrics, objectReuse: ObjectReuseMode, batchCapacity: Int,
-        outlets: [String?: Any], sourceLink: (any SourceLink)? = nil, commits: CommitLedger
+        outlets: [String?: Any], sourceLink: (any SourceLink)? = nil, wake: @escaping @Sendable () -> Void, commits: CommitLedger
     ) {
         self.name = name
         self.subtask = subtask
@@ -80,14 +82,14 @@ public final class OperatorContext {
         self.batchCapacity = batchCapacity
         self.outlets = outlets
         self.sourceLink = sourceLink
+        self.wake = wake
         self.commits = commits
     }
 
     /// The typed main output; one that swallows everything when nobody reads it.
     @inlinable
     public func mainOutlet<Element>(of type: Element.Type = Element.self) -> Inlet<Element> {
-        // The graph connects outputs to inputs of the same static type.
-        outlets[nil].map { $0 as! Inlet<Element> } ?? .drain  // swift-format-ignore: NeverForceUnwrap
+        outlets[nil].map { connected($0, to: Inlet<Element>.self) } ?? .drain
     }
 
     /// The collector for the main output.

@@ -79,8 +79,9 @@ extension DataStream {
         to sink: S, name: String? = nil
     ) -> StreamEnd where S.Element == Element {
         let end: DataStream<Never> = step("sink", name: name ?? sink.kind, details: ["connector": sink.kind]) { context in
-            OperatorInstance(try SinkOperator(sink, in: context), in: context)
+            OperatorInstance(sink: try SinkOperator(sink, in: context), in: context)
         }
+        environment.update(end.node) { $0.parallelismMax = sink.parallelismMax }
         return StreamEnd(environment: end.environment, node: end.node)
     }
 }

@@ -77,15 +77,16 @@ enum NexmarkText {
         }
     }
 
-    /// A string of at most fifteen ASCII bytes: `low` the first eight, `high` the others; bytes from `count` on are ignored.
+    /// A string of one to fifteen ASCII bytes: `low` the first eight, `high` the others; bytes from `count` on are ignored.
     ///
     /// On 64-bit platforms such a string is two words: the bytes in order, and on top `0xE0 | count`. Putting them together
     /// costs a tenth of any initialiser, which copies byte by byte. ``provesSmallStrings`` checks the layout.
     @inlinable @inline(__always)
     static func small(_ low: UInt64, _ high: UInt64, count: Int) -> String {
         let length = UInt64(truncatingIfNeeded: count)
-        let lowMask: UInt64 = length >= 8 ? ~0 : (1 &<< (length &* 8)) &- 1
-        let highMask: UInt64 = length <= 8 ? 0 : (1 &<< ((length &- 8) &* 8)) &- 1
+        // Without branches: lengths are random.
+        let lowMask = ~UInt64(0) &>> (64 &- min(length, 8) &* 8)
+        let highMask = (1 &<< ((max(length, 8) &- 8) &* 8)) &- UInt64(1)
         #if (arch(x86_64) || arch(arm64)) && !os(Android)
             return unsafeBitCast((low & lowMask, high & highMask | (0xE0 | length) << 56), to: String.self)
         #else

@@ -26,6 +26,7 @@ final class ExecutionTask {
     private var nextInput = 0
     private var source: OperatorInstance?
     private var outputs: [Channel] = []
+    private var holders: [() -> Bool] = []
     private var isClosed = false
     private(set) var isFinished = false
     /// When the task was last found held up by full channels.
@@ -45,13 +46,14 @@ final class ExecutionTask {
         self.inputs = inputs
         self.outputs = outputs
         source = operators.first { $0.poll != nil }
+        holders = operators.compactMap(\.isHeldUp)
     }
 
     /// Does a bounded amount of work: at most one batch of a source or one packet of each input.
     func poll() throws -> PollResult {
         if isFinished { return .finished }
         let fired = try timers.fireDue()
-        if outputs.contains(where: { $0.isFull }) {
+        if isHeldUp {
             heldUp.time = timers.now
             return fired ? .progress : .idle
         }
@@ -63,6 +65,9 @@ final class ExecutionTask {
         }
         return fired && result == .idle ? .progress : result
     }
+
+    /// Whether what this task makes has nowhere to go for now.
+    private var isHeldUp: Bool { outputs.contains { $0.isFull } || holders.contains { $0() } }
 
     private func pollInputs() throws -> PollResult {
         var progressed = false
@@ -79,7 +84,7 @@ final class ExecutionTask {
                 if signal == .end { finishedInputs.insert(index) }
                 try inputs[index].signal(signal)
             }
-            if outputs.contains(where: { $0.isFull }) { break }
+            if isHeldUp { break }
         }
         if finishedInputs.count == inputs.count { return .finished }
         return progressed ? .progress : .idle

@@ -79,6 +79,8 @@ struct TaskBuilder {
 
     private mutating func assemble(_ vertex: JobVertex, _ subtask: Int) throws {
         let task = tasks[firstTask[vertex.id] + subtask]
+        let wakers = self.wakers
+        let number = firstTask[vertex.id] + subtask
         var instances: [Int: OperatorInstance] = [:]
         var mergers: [Int: MergingPort] = [:]
         var outputs: [Channel] = []
@@ -99,7 +101,8 @@ struct TaskBuilder {
                 name: node.name, subtask: subtask, parallelism: vertex.parallelism,
                 maxParallelism: graph.maxParallelism, processingTime: task.timers,
                 metrics: metrics.register(node: id, subtask: subtask), objectReuse: settings.objectReuse,
-                batchCapacity: settings.batchCapacity, outlets: outlets, sourceLink: link, commits: commits)
+                batchCapacity: settings.batchCapacity, outlets: outlets, sourceLink: link,
+                wake: { wakers.wake(number) }, commits: commits)
             let instance = try node.factory(context)
             instances[id] = instance
             mergers[id] = MergingPort(slots: slotCount(of: node, subtask: subtask), signal: instance.signal)

@@ -75,7 +75,9 @@ struct ProbeDecoder: Decoder {
             return value
         case .inner(.optional(let optional)): return try probe.value(Value.self, as: optional.wrapped)
         case .inner(let type):
-            if case .scalar = type, ScalarKind.of(Value.self) != nil { throw Refusal("it decodes other types at times") }
+            if case .scalar = type, ScalarKind.of(Value.self) != nil {
+                throw Refusal("it decodes other types at times")
+            }
             return try probe.value(Value.self, as: type)
         case .guess: return try guess(Value.self)
         }

@@ -86,7 +86,8 @@ struct Study<Value: Decodable> {
             type = first.fields[0].type
         } else {
             let decoded = first.fields.indices.map { index in
-                FieldLayout(name: first.fields[index].name, type: first.fields[index].type, offset: places[index].offset)
+                FieldLayout(
+                    name: first.fields[index].name, type: first.fields[index].type, offset: places[index].offset)
             }
             // Empty fields share an offset with their neighbour: the order of the slots decides.
             let order = decoded.indices.sorted { places[$0].slot < places[$1].slot }
@@ -146,7 +147,8 @@ extension FieldType {
             return mask
         case .codable(let witness):
             // Padding inside is unknown, so the type alone decides where it lies; small values have none.
-            return [Bool](repeating: witness.size <= 1 || !witness.isBitwiseCopyable && witness.size == 8, count: witness.size)
+            return [Bool](
+                repeating: witness.size <= 1 || !witness.isBitwiseCopyable && witness.size == 8, count: witness.size)
         default: return [Bool](repeating: true, count: size)
         }
     }

@@ -11,7 +11,13 @@ public protocol Sink<Element>: Sendable {
     associatedtype Writer: SinkWriter<Element>
     /// A short name of the kind for plans: `files`, `print`.
     var kind: String { get }
+    /// The most subtasks that make sense; nil when any number does.
+    var parallelismMax: Int? { get }
     func makeWriter(_ context: SinkContext) throws -> Writer
+}
+
+extension Sink {
+    @inlinable public var parallelismMax: Int? { nil }
 }
 
 /// Who is writing.
@@ -19,11 +25,14 @@ public struct SinkContext: Sendable {
     public let name: String
     public let subtask: Int
     public let parallelism: Int
+    /// Makes the runtime look again at a writer that was held up, from any thread.
+    public let wake: @Sendable () -> Void
 
-    public init(name: String, subtask: Int, parallelism: Int) {
+    public init(name: String, subtask: Int, parallelism: Int, wake: @escaping @Sendable () -> Void) {
         self.name = name
         self.subtask = subtask
         self.parallelism = parallelism
+        self.wake = wake
     }
 }
 
@@ -37,6 +46,8 @@ public protocol SinkWriter<Element>: AnyObject {
     func write(_ batch: Batch<Element>) throws
     /// Nothing is coming for the moment: hand buffered records to the outside if they may be seen.
     func flush() throws
+    /// Whether the writer cannot take more for now; the runtime then polls nothing that would write to it.
+    var isHeldUp: Bool { get }
     /// All input has come: makes everything durable and returns what publishes it.
     func finish() throws -> [SinkCommit]
     /// Releases everything; what was not committed is discarded.
@@ -44,7 +55,10 @@ public protocol SinkWriter<Element>: AnyObject {
 }
 
 extension SinkWriter {
+    @inlinable
     public func flush() throws {}
+    @inlinable public var isHeldUp: Bool { false }
+    @inlinable
     public func close() {}
 }
 

@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: Apache-2.0
+//  Reads records from files.
+
+import ThalwegBase
+import ThalwegData
+import ThalwegFormats
+import ThalwegOperator
+
+/// Reads files, directories and patterns of files; with `monitor` it goes on watching for new ones.
+///
+///     try env.read(.files("bids.jsonl", format: .json(Bid.self)), name: "bids")
+///
+/// Several files are read side by side, so that event time advances in all of them together and records of one are not
+/// late because another was read first.
+public struct FileSource<Element: Sendable>: Source {
+    public typealias Split = FileSplit
+    public let kind = "files"
+    public let paths: [String]
+    public let format: InputFormat<Element>
+    let fileSystem: any FileSystem
+    let interval: Duration?
+    let rangeBytes: Int64?
+
+    /// - Parameters:
+    ///   - monitor: how often to look for new files; nil reads those that are there and ends.
+    ///   - rangeBytes: larger files are cut into ranges of this size when the format allows it; nil never cuts.
+    public init(
+        _ paths: [String], format: InputFormat<Element>, monitor: Duration? = nil, rangeBytes: Int64? = nil,
+        fileSystem: any FileSystem = LocalFileSystem()
+    ) {
+        self.paths = paths
+        self.format = format
+        self.fileSystem = fileSystem
+        interval = monitor
+        self.rangeBytes = format.isSplittable ? rangeBytes.map { max(1, $0) } : nil
+    }
+
+    public var boundedness: Boundedness { interval == nil ? .bounded : .unbounded }
+
+    public func makeEnumerator() -> FileEnumerator {
+        FileEnumerator(paths: paths, fileSystem: fileSystem, rangeBytes: rangeBytes, interval: interval)
+    }
+
+    public func makeReader(_ context: SourceReaderContext) -> FileReader<Element> {
+        FileReader(format, fileSystem, context)
+    }
+}
+
+extension Source {
+    /// Reads a file, a directory with its subdirectories, or a pattern such as `logs/*.jsonl.gz`.
+    public static func files<Element: Sendable>(
+        _ path: String, format: InputFormat<Element>, monitor: Duration? = nil, rangeBytes: Int64? = nil
+    ) -> FileSource<Element> where Self == FileSource<Element> {
+        FileSource([path], format: format, monitor: monitor, rangeBytes: rangeBytes)
+    }
+}
+
+/// Reads the files assigned to one subtask side by side, a batch of each in turn.
+public final class FileReader<Element>: SourceReader where Element: Sendable {
+    private struct OpenFile {
+        let number: Int32
+        var split: FileSplit
+        var reader: (any RecordReader<Element>)?
+        var bytesCounted: UInt64 = 0
+    }
+
+    private let format: InputFormat<Element>
+    private let fileSystem: any FileSystem
+    private let context: SourceReaderContext
+    private var files: [OpenFile] = []
+    private var paused: Set<Int32> = []
+    private var next = 0
+    private var isComplete = false
+    private var hasAsked = false
+
+    init(_ format: InputFormat<Element>, _ fileSystem: any FileSystem, _ context: SourceReaderContext) {
+        self.format = format
+        self.fileSystem = fileSystem
+        self.context = context
+    }
+
+    public func addSplits(_ splits: [AssignedSplit<FileSplit>]) {
+        files += splits.map { OpenFile(number: $0.number, split: $0.split) }
+        hasAsked = false
+    }
+
+    public func noMoreSplits() { isComplete = true }
+    public func pause(_ splits: Set<Int32>) { paused = splits }
+
+    public func snapshot() -> [FileSplit] {
+        files.map { file in
+            var split = file.split
+            if let reader = file.reader { split.range.resume = reader.position }
+            return split
+        }
+    }
+
+    public func close() { files = [] }
+
+    public func poll(into batch: Batch<Element>) throws -> ReadStatus {
+        guard !files.isEmpty else {
+            if isComplete { return .finished }
+            if !hasAsked {
+                hasAsked = true
+                try context.requestSplit()
+            }
+            return .nothing
+        }
+        for _ in 0..<files.count {
+            if next >= files.count { next = 0 }
+            if paused.contains(files[next].number) {
+                next += 1
+                continue
+            }
+            return try read(next, into: batch)
+        }
+        return .nothing
+    }
+
+    private func read(_ index: Int, into batch: Batch<Element>) throws -> ReadStatus {
+        let reader = try files[index].reader ?? open(index)
+        let count = try reader.read(into: batch.rows, positions: nil, capacity: batch.capacity) { error in
+            try context.errors.handle(
+                error.thalwegError, position: "\(error.source), byte \(error.byteOffset)", record: error.excerpt)
+        }
+        context.metrics.bytesIn.add(Int(reader.bytesConsumed - files[index].bytesCounted))
+        files[index].bytesCounted = reader.bytesConsumed
+        if count == 0 {
+            let number = files[index].number
+            files.remove(at: index)
+            if !isComplete && !hasAsked {
+                hasAsked = true
+                try context.requestSplit()
+            }
+            return .splitFinished(number)
+        }
+        batch.count = count
+        batch.split = files[index].number
+        next = index + 1
+        return .records
+    }
+
+    private func open(_ index: Int) throws -> any RecordReader<Element> {
+        let split = files[index].split
+        let reader = try format.makeReader(try fileSystem.open(split.path), range: split.range)
+        files[index].reader = reader
+        return reader
+    }
+}

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+//  What a job has done so far, and at what cost.
+
+import Foundation
+import Glibc
+import ThalwegBase
+import ThalwegGraph
+import ThalwegOperator
+import ThalwegRuntime
+
+/// The state of a job in figures.
+public struct JobReport: Codable, Sendable {
+    /// Records that sources have read.
+    public var records: Int
+    /// Bytes that sources have read.
+    public var bytes: Int
+    /// Records that reached sinks.
+    public var recordsOut: Int
+    /// Records left out or sent to dead letters.
+    public var rejected: Int
+    /// Records dropped because their windows had closed.
+    public var lateDropped: Int
+    /// Windows that accepted records came too late for.
+    public var latePartial: Int
+    /// Records emitted to side outputs that nobody reads.
+    public var droppedNoConsumer: Int
+    /// The least watermark of all event-time steps, nil before there is one.
+    public var eventTime: EventTime?
+    /// Seconds since the job began.
+    public var seconds: Double
+    /// User and system time of this process.
+    public var cpuSeconds: Double
+    /// The most memory this process has used.
+    public var peakMemoryBytes: Int
+
+    public init(of execution: JobExecution, seconds: Double) {
+        let nodes = execution.graph.streamGraph.nodes
+        func total(_ counter: (OperatorMetrics) -> Counter, _ kinds: Set<String>? = nil) -> Int {
+            nodes.filter { kinds?.contains($0.kind) ?? true }.reduce(0) { $0 + execution.metrics.total(of: $1.id, counter) }
+        }
+        records = total({ $0.recordsOut }, ["source"])
+        bytes = total { $0.bytesIn }
+        recordsOut = total({ $0.recordsIn }, ["sink"])
+        rejected = total { $0.rejected }
+        lateDropped = total { $0.lateDropped }
+        latePartial = total { $0.latePartial }
+        droppedNoConsumer = total { $0.droppedNoConsumer }
+        let watermarks = nodes.filter { $0.kind == "timestamps" }
+            .flatMap { execution.metrics.subtasks(of: $0.id) }.map { Int64($0.watermark.value) }
+        eventTime = watermarks.min().flatMap { $0 == .min ? nil : EventTime(milliseconds: $0) }
+        self.seconds = seconds
+        let usage = ProcessUsage()
+        cpuSeconds = usage.cpuSeconds
+        peakMemoryBytes = usage.peakMemoryBytes
+    }
+}
+
+/// What this process has used.
+public struct ProcessUsage: Sendable {
+    public let cpuSeconds: Double
+    public let peakMemoryBytes: Int
+
+    public init() {
+        var usage = rusage()
+        getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage)
+        func seconds(_ time: timeval) -> Double { Double(time.tv_sec) + Double(time.tv_usec) / 1e6 }
+        cpuSeconds = seconds(usage.ru_utime) + seconds(usage.ru_stime)
+        peakMemoryBytes = usage.ru_maxrss * 1024
+    }
+}
+
+extension Encodable {
+    /// The value as one line of JSON, keys sorted.
+    var json: String {
+        get throws {
+            let encoder = JSONEncoder()
+            encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+            return String(decoding: try encoder.encode(self), as: UTF8.self)
+        }
+    }
+}
