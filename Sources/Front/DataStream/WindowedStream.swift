@@ -46,6 +46,14 @@ public struct WindowedStream<Key: Hashable & Codable & Sendable, Element: Sendab
         _ aggregate: Aggregate, name: String? = nil,
         _ result: @escaping @Sendable (Key, Aggregate.Output, TimeWindow) throws -> Output
     ) throws(ThalwegError) -> DataStream<Output> where Aggregate.Input == Element {
+        try fold(aggregate, name: name) { key, value, window, out in out.emit(try result(key, value, window)) }
+    }
+
+    @inlinable
+    func fold<Aggregate: AggregateFunction, Output: Sendable>(
+        _ aggregate: Aggregate, name: String?,
+        _ emit: @escaping @Sendable (Key, Aggregate.Output, TimeWindow, Collector<Output>) throws -> Void
+    ) throws(ThalwegError) -> DataStream<Output> where Aggregate.Input == Element {
         let (key, lateness, tag) = (keyed.key, self.lateness, lateTag)
         let isProcessingTime = assigner.domain == .processingTime
         let details = ["window": "\(assigner)", "lateness": "\(lateness)"]
@@ -55,20 +63,16 @@ public struct WindowedStream<Key: Hashable & Codable & Sendable, Element: Sendab
                 OperatorInstance(
                     try PaneWindowOperator(
                         grid, isProcessingTime: isProcessingTime, aggregate: aggregate, key: key,
-                        late: LateHandling(allowed: lateness, tag: tag?.id, in: context), in: context, result: result),
+                        late: LateHandling(allowed: lateness, tag: tag?.id, in: context), in: context, emit: emit),
                     in: context)
             }
         }
-        guard let gap = assigner.gap?.wholeMilliseconds, gap > 0, gap < 1 << 50 else {
-            throw ThalwegError(
-                .job, "the window can never fire", detail: "\(assigner)",
-                hint: "give a session a gap of at least 1 ms, and a global window a trigger")
-        }
+        let gap = try assigner.checkedGap()
         return keyed.step("window", name: name, outputs: outputs, details: details) { context in
             OperatorInstance(
                 try SessionWindowOperator(
                     gap: gap, isProcessingTime: isProcessingTime, aggregate: aggregate, key: key,
-                    late: LateHandling(allowed: lateness, tag: tag?.id, in: context), in: context, result: result),
+                    late: LateHandling(allowed: lateness, tag: tag?.id, in: context), in: context, emit: emit),
                 in: context)
         }
     }
@@ -78,7 +82,7 @@ public struct WindowedStream<Key: Hashable & Codable & Sendable, Element: Sendab
     public func reduce(
         name: String? = nil, _ combine: @escaping @Sendable (Element, Element) -> Element
     ) throws(ThalwegError) -> DataStream<Element> where Element: Codable {
-        try aggregate(Reduce(combine), name: name) { _, value, _ in value }.compactMap { $0 }
+        try fold(Reduce(combine), name: name) { _, value, _, out in if let value { out.emit(value) } }
     }
 
     /// Calls a function with all records of each window, in order of arrival, when it fires.
@@ -87,22 +91,6 @@ public struct WindowedStream<Key: Hashable & Codable & Sendable, Element: Sendab
         _ type: Output.Type = Output.self, name: String? = nil,
         _ body: @escaping @Sendable (Key, TimeWindow, [Element], Collector<Output>) throws -> Void
     ) throws(ThalwegError) -> DataStream<Output> where Element: Codable {
-        try aggregate(Elements(), name: name) { key, elements, window in
-            WindowContents(key: key, window: window, elements: elements)
-        }.flatMap(Output.self) { contents, out in try body(contents.key, contents.window, contents.elements, out) }
-    }
-}
-
-/// The records of one window of one key.
-public struct WindowContents<Key: Sendable, Element: Sendable>: Sendable {
-    public var key: Key
-    public var window: TimeWindow
-    public var elements: [Element]
-
-    @inlinable
-    init(key: Key, window: TimeWindow, elements: [Element]) {
-        self.key = key
-        self.window = window
-        self.elements = elements
+        try fold(Elements(), name: name) { key, elements, window, out in try body(key, window, elements, out) }
     }
 }
