@@ -143,10 +143,10 @@ extension UnsafeMutablePointer {
         let value = move()
         do {
             let result = try body(value)
-            initialize(to: value)
+            initialize(to: consume value)
             return result
         } catch {
-            initialize(to: value)
+            initialize(to: consume value)
             throw error
         }
     }
