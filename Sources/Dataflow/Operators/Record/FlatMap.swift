@@ -28,6 +28,7 @@ public final class FlatMapOperator<Input, Output>: OneInputOperator {
     public func process(_ batch: Batch<Input>) throws {
         let (rows, times, count, isTimed) = (batch.rows, batch.times, batch.count, batch.isTimed)
         let (transform, collector, clock) = (self.transform, self.collector, self.clock)
+        collector.split = batch.split
         var index = 0
         while true {
             do {

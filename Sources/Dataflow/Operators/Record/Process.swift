@@ -63,6 +63,7 @@ public final class ProcessOperator<Function: ProcessFunction>: OneInputOperator 
     public func process(_ batch: Batch<Function.Input>) throws {
         let (rows, times, count, isTimed) = (batch.rows, batch.times, batch.count, batch.isTimed)
         let (clock, collector, context) = (clock, collector, context)
+        collector.split = batch.split
         var index = 0
         while true {
             do {
