@@ -75,11 +75,14 @@ let package = Package(
             ]),
 
         // MARK: Nexmark: the workload every engine is measured by
-        floor("ThalwegNexmark", at: "Nexmark", on: ["Thalweg"]),
+        floor("ThalwegNexmark", at: "Nexmark", on: ["Thalweg", "ThalwegGraph", "CZlib"]),
 
         // MARK: Tools and laboratory
         .executableTarget(
-            name: "thalweg-cli", dependencies: ["Thalweg", "ThalwegNexmark"], path: "Sources/Tools/thalweg",
+            name: "thalweg-cli",
+            dependencies: [
+                "Thalweg", "ThalwegNexmark", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ], path: "Sources/Tools/thalweg",
             swiftSettings: house),
         floor("ThalwegTesting", at: "Testing", on: ["Thalweg"]),
 

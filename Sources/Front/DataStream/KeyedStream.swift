@@ -30,7 +30,7 @@ public struct KeyedStream<Key: Hashable & Codable & Sendable, Element: Sendable>
                 of: Element.self,
                 hash: { batch, hashes in
                     let (rows, count) = (batch.rows, batch.count)
-                    for index in 0..<count { hashes[index] = hasher.hash(key(rows[index])) }
+                    for index in 0..<count { hashes[index] = hasher.hash((rows + index).lend(key)) }
                 }))
     }
 

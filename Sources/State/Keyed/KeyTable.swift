@@ -27,16 +27,22 @@ public final class KeyTable<Key: Hashable> {
     public init(minimumCapacity: Int = 16) {
         var capacity = 32
         while capacity < minimumCapacity * 2 { capacity *= 2 }
-        entries = .allocate(capacity: capacity)
-        entries.initialize(repeating: Self.vacant, count: capacity)
+        entries = Self.makeEntries(capacity)
         mask = capacity - 1
+    }
+
+    @inlinable
+    static func makeEntries(_ capacity: Int) -> UnsafeMutablePointer<UInt64> {
+        let entries = PageMemory.allocate(byteCount: capacity * 8).bindMemory(to: UInt64.self, capacity: capacity)
+        entries.initialize(repeating: vacant, count: capacity)
+        return entries
     }
 
     deinit {
         for slot in 0..<slotLimit where hashes.address(slot).pointee != .max {
             keys.address(slot).deinitialize(count: 1)
         }
-        entries.deallocate()
+        PageMemory.free(entries)
     }
 
     /// The key of a slot in use.
@@ -212,9 +218,8 @@ public final class KeyTable<Key: Hashable> {
         guard (count + additional) * 2 > mask else { return }
         var capacity = mask + 1
         while (count + additional) * 2 > capacity - 1 { capacity *= 2 }
-        entries.deallocate()
-        entries = .allocate(capacity: capacity)
-        entries.initialize(repeating: Self.vacant, count: capacity)
+        PageMemory.free(entries)
+        entries = Self.makeEntries(capacity)
         mask = capacity - 1
         for slot in 0..<slotLimit {
             let hash = hashes.address(slot).pointee

@@ -12,6 +12,12 @@ public protocol KeyedColumn: AnyObject {
     func isEmpty(_ slot: Int) -> Bool
     /// Forgets what the slot holds.
     func clear(_ slot: Int)
+    /// Where the slots lie, for prefetching; nil when the column is sparse. Asked again after each `reserve`.
+    var slotMemory: SlotMemory? { get }
+}
+
+extension KeyedColumn {
+    public var slotMemory: SlotMemory? { nil }
 }
 
 /// The part of a keyed store that does not depend on the key's type: what state handles bind to.
@@ -47,6 +53,10 @@ public final class KeyedStore<Key: Hashable & Codable & Sendable>: AnyKeyedStore
     public let hasher: KeyHasher<Key>
     @exclusivity(unchecked) @usableFromInline var fresh: [Int32] = []
     @exclusivity(unchecked) @usableFromInline var reserved = 0
+    @exclusivity(unchecked) @usableFromInline var memories: [SlotMemory] = []
+
+    /// The number of keys below which state is taken to lie in the cache.
+    @inlinable static var prefetchKeysMin: Int { 4096 }
 
     @inlinable
     public init(hasher: KeyHasher<Key>) {
@@ -65,6 +75,9 @@ public final class KeyedStore<Key: Hashable & Codable & Sendable>: AnyKeyedStore
     ) {
         table.resolve(keys, hashes: hashes, count: count, into: slots) { fresh.append(Int32(truncatingIfNeeded: $0)) }
         if table.slotLimit > reserved { widen() }
+        if table.slotLimit > Self.prefetchKeysMin {
+            for memory in memories { memory.prefetch(slots, count: count) }
+        }
     }
 
     /// Gives back the slots of keys that came with this batch and for which nothing was stored.
@@ -91,5 +104,6 @@ public final class KeyedStore<Key: Hashable & Codable & Sendable>: AnyKeyedStore
     func widen() {
         reserved = table.slotLimit + max(1024, table.slotLimit / 8)
         for (_, column) in columns { column.reserve(reserved) }
+        memories = columns.compactMap(\.column.slotMemory)
     }
 }
