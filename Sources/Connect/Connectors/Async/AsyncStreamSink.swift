@@ -8,8 +8,8 @@ import ThalwegOperator
 
 /// Records on their way out of a job to whoever iterates. The job is held up while ``bufferMax`` records wait.
 ///
-/// The sequence ends when the stream does. When the job fails or is stopped before, the sequence throws; the cause is what
-/// the job itself throws.
+/// The sequence ends when the stream does. When the job fails or is stopped before, the sequence throws; the cause is
+/// what the job itself throws.
 public final class StreamOutput<Element: Sendable>: AsyncSequence, Sendable {
     public typealias AsyncIterator = Iterator
     /// The number of waiting records at which the job pauses.
