@@ -9,7 +9,7 @@ import ThalwegRuntime
 ///
 ///     let group = ServiceGroup(services: [httpServer, try JobService(environment)], ...)
 ///
-/// A stopped job publishes nothing, as a failed one; `run()` then returns like that of any service that was asked to end.
+/// A stopped job publishes nothing, as a failed one; `run()` then returns like that of any service asked to end.
 public struct JobService: Service {
     /// The counters of the job, readable while it runs.
     public let execution: JobExecution
