@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//  The code of the article "Getting started".
+//  The code of "Getting started", as far as it is not the example first-job.
 
 import Thalweg
 
