@@ -29,6 +29,11 @@ struct NexmarkRunCommand: AsyncParsableCommand {
     @Option(help: "The number of subtasks of each step.")
     var parallelism = 1
 
+    @Option(
+        name: .customLong("set"),
+        help: ArgumentHelp("An engine setting, such as batch-capacity=256.", valueName: "key=value"))
+    var assignments: [String] = []
+
     @Option(help: "Write the final table to this file.")
     var golden: String?
 
@@ -53,6 +58,7 @@ struct NexmarkRunCommand: AsyncParsableCommand {
         let result = NexmarkResult()
         let env = StreamEnvironment()
         env.settings.parallelism = parallelism
+        for assignment in assignments { try env.settings.set(assignment) }
         try query.build(input, to: file == nil ? .blackHole : .result(result), in: env)
         let summary = try await RunSummary.run(self.query, events: events, in: env)
         if let file {
