@@ -31,6 +31,8 @@ public final class Collector<Element> {
     @usableFromInline let clock: RecordClock
     // Used by one task alone.
     @exclusivity(unchecked) @usableFromInline var failure: (any Error)?
+    /// The split that emitted records come from; -1 when they come from several or from none.
+    @exclusivity(unchecked) public var split: Int32 = -1
 
     @inlinable
     public init(_ outlet: Inlet<Element>, clock: RecordClock, capacity: Int) {
@@ -53,7 +55,9 @@ public final class Collector<Element> {
     /// Hands on what was gathered; a failure downstream is kept for ``flush()``.
     @inlinable @inline(never)
     func handOn() {
-        batch.isTimed = true
+        // A stream has timestamps or has none: the first record speaks for all.
+        batch.isTimed = batch.count > 0 && batch.times[0] != .min
+        batch.split = split
         if failure == nil {
             do { try outlet.push(batch) } catch { failure = error }
         }

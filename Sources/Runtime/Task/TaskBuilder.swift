@@ -103,7 +103,12 @@ struct TaskBuilder {
                 metrics: metrics.register(node: id, subtask: subtask), objectReuse: settings.objectReuse,
                 batchCapacity: settings.batchCapacity, outlets: outlets, sourceLink: link,
                 wake: { wakers.wake(number) }, commits: commits)
-            let instance = try node.factory(context)
+            let instance: OperatorInstance
+            do { instance = try node.factory(context) } catch {
+                // What was made for this task belongs to no task yet.
+                for made in instances.values { made.close() }
+                throw error
+            }
             instances[id] = instance
             mergers[id] = MergingPort(slots: slotCount(of: node, subtask: subtask), signal: instance.signal)
         }

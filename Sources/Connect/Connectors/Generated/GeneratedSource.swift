@@ -129,7 +129,16 @@ public final class GeneratedReader<Element>: SourceReader {
 }
 
 extension Source {
+    /// The integers from one to another, both included, in order.
+    @inlinable
+    public static func sequence(from first: Int64, through last: Int64) -> GeneratedSource<Int64>
+    where Self == GeneratedSource<Int64> {
+        .sequence(first...last)
+    }
+
     /// The integers of a range, in order.
+    ///
+    /// For a range that is written in place the compiler finds `sequence(from:through:)` only.
     @inlinable
     public static func sequence(_ numbers: ClosedRange<Int64>) -> GeneratedSource<Int64>
     where Self == GeneratedSource<Int64> {
@@ -137,6 +146,8 @@ extension Source {
     }
 
     /// `count` records, record n made by a function of n.
+    ///
+    /// For a closure that is written in place the compiler finds `GeneratedSource(0..<count) { ... }` only.
     @inlinable
     public static func generated<Element: Sendable>(
         count: Int64, _ make: @escaping @Sendable (Int64) throws -> Element

@@ -28,6 +28,7 @@ public final class FlatMapOperator<Input, Output>: OneInputOperator {
     public func process(_ batch: Batch<Input>) throws {
         let (times, count, isTimed) = (batch.times, batch.count, batch.isTimed)
         let (transform, collector, clock) = (self.transform, self.collector, self.clock)
+        collector.split = batch.split
         try batch.drain { index, value in
             clock.time = isTimed ? times[index] : .min
             do { try transform(value, collector) } catch {

@@ -63,6 +63,7 @@ public final class ProcessOperator<Function: ProcessFunction>: OneInputOperator 
     public func process(_ batch: Batch<Function.Input>) throws {
         let (times, count, isTimed) = (batch.times, batch.count, batch.isTimed)
         let (clock, collector, context) = (clock, collector, context)
+        collector.split = batch.split
         try batch.drain { index, value in
             clock.time = isTimed ? times[index] : .min
             do { try function.process(value, context, collector) } catch {
