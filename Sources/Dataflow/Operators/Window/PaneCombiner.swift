@@ -9,7 +9,7 @@ import ThalwegState
 /// The aggregate of the records of one key in one pane that one producer has seen.
 @frozen
 public struct PartialAggregate<Key: Sendable, Accumulator: Sendable>: Sendable {
-    @usableFromInline let key: Key
+    public let key: Key
     @usableFromInline let paneStart: Int64
     @usableFromInline let accumulator: Accumulator
     /// The number of records in it, so that late ones are counted rightly.
@@ -176,7 +176,7 @@ where
 extension PaneWindowOperator {
     /// Takes partial aggregates in place of records.
     @inlinable
-    public func mergePartials(_ batch: Batch<PartialAggregate<Key, Aggregate.Accumulator>>) throws {
+    public func mergePartials(_ batch: Batch<PartialAggregate<Key, Aggregate.Accumulator>>) {
         let (rows, count) = (batch.rows, batch.count)
         for index in 0..<count {
             let partial = rows + index
@@ -197,5 +197,27 @@ extension PaneWindowOperator {
             if slot >= pane.accumulators.capacity { pane.accumulators.reserve(slot + 1) }
             aggregate.merge(partial.pointee.accumulator, into: &pane.accumulators.address(slot).pointee)
         }
+    }
+}
+
+extension OperatorInstance {
+    /// Wraps a window of fixed size, which takes records at input 0 and partial aggregates at input 1.
+    @inlinable
+    public convenience init<Key, Input, Aggregate, Output>(
+        panes op: PaneWindowOperator<Key, Input, Aggregate, Output>, in context: OperatorContext
+    ) {
+        let metrics = context.metrics
+        let records: (Batch<Input>) throws -> Void = { batch in
+            metrics.recordsIn.add(batch.count)
+            try op.process(batch)
+            try op.collector.flush()
+            try op.flushSides()
+        }
+        let partials: (Batch<PartialAggregate<Key, Aggregate.Accumulator>>) throws -> Void = { batch in
+            metrics.recordsIn.add(batch.count)
+            op.mergePartials(batch)
+        }
+        self.init(
+            pushes: [records, partials], signal: OperatorInstance.signalHandler(op, context), close: { op.close() })
     }
 }
