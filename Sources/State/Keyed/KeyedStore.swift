@@ -14,10 +14,13 @@ public protocol KeyedColumn: AnyObject {
     func clear(_ slot: Int)
     /// Where the slots lie, for prefetching; nil when the column is sparse. Asked again after each `reserve`.
     var slotMemory: SlotMemory? { get }
+    /// `isEmpty` as a closure compiled where the state's type is known; nil when there is none.
+    var emptyCheck: ((Int) -> Bool)? { get }
 }
 
 extension KeyedColumn {
     public var slotMemory: SlotMemory? { nil }
+    public var emptyCheck: ((Int) -> Bool)? { nil }
 }
 
 /// The part of a keyed store that does not depend on the key's type: what state handles bind to.
@@ -38,6 +41,7 @@ open class AnyKeyedStore {
     }
     /// The states by declared name, in order of declaration.
     public final private(set) var columns: [(name: String, column: any KeyedColumn)] = []
+    @exclusivity(unchecked) private final var checks: [(Int) -> Bool] = []
 
     public init() {}
 
@@ -50,14 +54,18 @@ open class AnyKeyedStore {
                 .job, "two states have the same name", detail: "\"\(name)\"", hint: "give each state its own name")
         }
         columns.append((name, column))
+        checks.append(column.emptyCheck ?? { column.isEmpty($0) })
     }
 
     /// Whether no state holds anything for the slot.
     ///
-    /// The function's own states come after the timers; they are asked first, as they are the ones likely to hold something.
+    /// The function's own states come after the timers; they are asked first, as they are likely to hold something.
     public final func isEmpty(_ slot: Int) -> Bool {
-        let columns = self.columns
-        for index in columns.indices.reversed() where !columns[index].column.isEmpty(slot) { return false }
+        var index = checks.count
+        while index > 0 {
+            index -= 1
+            if !checks[index](slot) { return false }
+        }
         return true
     }
 }
