@@ -91,7 +91,8 @@ public struct WindowedPair<Key: Hashable & Codable & Sendable, First: Codable & 
                 case .second(let record): secondKey(record)
                 }
             }
-            let emit = { (key: Key, records: JoinedRecords<First, Second>, window: TimeWindow, out: Collector<Output>) in
+            let emit = { (key: Key, records: JoinedRecords<First, Second>, window: TimeWindow, out: Collector<Output>)
+                throws in
                 try body(key, window, records.first, records.second, out)
             }
             if let grid {

@@ -200,7 +200,9 @@ where Key: Hashable & Codable & Sendable, Aggregate: AggregateFunction, Aggregat
     @inlinable
     func advance(to newTime: Int64) throws {
         if newTime <= time { return }
-        if let first = panes.first, max(grid.firstEnd(pane: first.start), time == .min ? .min : time &+ 2) &- 1 <= newTime {
+        // Windows that end at or before time + 1 have fired, so the next ends at time + 2 at the earliest.
+        let earliest = time == .min ? .min : time &+ 2
+        if let first = panes.first, max(grid.firstEnd(pane: first.start), earliest) &- 1 <= newTime {
             while let end = nextEnd(), end &- 1 <= newTime {
                 try fire(windowEnd: end)
                 time = end &- 1
@@ -301,8 +303,7 @@ where Key: Hashable & Codable & Sendable, Aggregate: AggregateFunction, Aggregat
 
     @inlinable
     func dropClosed() {
-        while let first = panes.first, grid.lastEnd(pane: first.start) &- 1 &+ lateness <= time || time == .max
-        {
+        while let first = panes.first, grid.lastEnd(pane: first.start) &- 1 &+ lateness <= time || time == .max {
             panes.removeFirst()
             first.reset()
             if spare.count < 4 { spare.append(first) }

@@ -24,7 +24,9 @@ public enum TriggerResult: String, Codable, Sendable, Hashable {
 ///
 ///     struct EveryTenth: WindowTrigger {
 ///         func makeState() -> Int { 0 }
-///         func onElement(_ bid: Bid, at time: EventTime, _ state: inout Int, _ context: TriggerContext) -> TriggerResult {
+///         func onElement(
+///             _ bid: Bid, at time: EventTime, _ state: inout Int, _ context: TriggerContext
+///         ) -> TriggerResult {
 ///             state += 1
 ///             return state % 10 == 0 ? .fire : .continue
 ///         }
