@@ -7,7 +7,8 @@ import ThalwegBase
 ///
 /// Order of calls: `read` until it returns 0. One thread at a time. Guarantees: every record of the range is given
 /// once, in order; `position` lies between two records, and a reader made with it as `resume` goes on from there.
-/// Non-guarantees: fewer records than the capacity may come before the end; when `read` throws, the reader is spent.
+/// Non-guarantees: fewer records than the capacity may come before the end; one call passes over any number of bad
+/// records, each of them reported; when `read` throws, the reader is spent.
 public protocol RecordReader<Record>: AnyObject {
     associatedtype Record
 

@@ -89,8 +89,7 @@ public final class OperatorContext {
     /// The typed main output; one that swallows everything when nobody reads it.
     @inlinable
     public func mainOutlet<Element>(of type: Element.Type = Element.self) -> Inlet<Element> {
-        // The graph connects outputs to inputs of the same static type.
-        outlets[nil].map { $0 as! Inlet<Element> } ?? .drain  // swift-format-ignore: NeverForceUnwrap
+        outlets[nil].map { connected($0, to: Inlet<Element>.self) } ?? .drain
     }
 
     /// The collector for the main output.

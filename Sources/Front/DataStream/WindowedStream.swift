@@ -59,9 +59,14 @@ public struct WindowedStream<Key: Hashable & Codable & Sendable, Element: Sendab
         let details = ["window": "\(assigner)", "lateness": "\(lateness)"]
         let outputs = tag.map { [$0.declaration] } ?? []
         if let grid = try assigner.grid() {
-            return keyed.step("window", name: name, outputs: outputs, details: details) { context in
+            // Late records cannot be told apart in a partial aggregate, so those who want them get every record.
+            let combines = !isProcessingTime && lateness == .zero && tag == nil && Aggregate.combinesBeforeExchange
+            return keyed.step(
+                "window", name: name, outputs: outputs, details: details,
+                combined: combines ? combinedEdge(grid, aggregate) : nil
+            ) { context in
                 OperatorInstance(
-                    try PaneWindowOperator(
+                    panes: try PaneWindowOperator(
                         grid, isProcessingTime: isProcessingTime, aggregate: aggregate, key: key,
                         late: LateHandling(allowed: lateness, tag: tag?.id, in: context), in: context, emit: emit),
                     in: context)
@@ -75,6 +80,29 @@ public struct WindowedStream<Key: Hashable & Codable & Sendable, Element: Sendab
                     late: LateHandling(allowed: lateness, tag: tag?.id, in: context), in: context, emit: emit),
                 in: context)
         }
+    }
+
+    /// The edge that carries partial aggregates instead of records when it leaves its task (FLIP-44).
+    @inlinable
+    func combinedEdge<Aggregate: AggregateFunction>(
+        _ grid: WindowGrid, _ aggregate: Aggregate
+    ) -> CombinedEdge where Aggregate.Input == Element {
+        typealias Partial = PartialAggregate<Key, Aggregate.Accumulator>
+        let (key, hasher) = (keyed.key, keyed.hasher)
+        return CombinedEdge(
+            input: 1,
+            type: EdgeType(
+                of: Partial.self,
+                hash: { batch, hashes in
+                    let (rows, count) = (batch.rows, batch.count)
+                    for index in 0..<count { hashes[index] = hasher.hash(rows[index].key) }
+                }),
+            combine: { outlet, capacity in
+                PaneCombiner(
+                    grid, aggregate: aggregate, key: key, hasher: hasher, into: connected(outlet, to: Inlet<Partial>.self),
+                    capacity: capacity
+                ).inlet
+            })
     }
 
     /// Folds the records of each window pairwise.

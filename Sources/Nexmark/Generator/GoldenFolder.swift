@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //  A folder of expected results, and the verdict on a table.
 
-import CZlib
-import ThalwegBase
+import Thalweg
 
 /// Expected results: `DIGESTS.tsv` with one line `query rows=N sha256=H` per query, and per query the sorted rows in
 /// `q5.csv.gz`, or of a large result every so-manyth row in `q0.sample.csv.gz`.
@@ -100,15 +99,14 @@ public struct GoldenVerdict: Sendable, CustomStringConvertible {
 /// Lines of a text file, compressed or not.
 enum GzipText {
     static func lines(_ path: String) throws(ThalwegError) -> [String] {
-        guard let file = gzopen(path, "rb") else { throw ThalwegError(.input, "cannot open file", detail: path) }
-        defer { gzclose(file) }
+        let source = try decompressingIfNeeded(try FileByteSource(path: path))
         var text: [UInt8] = []
-        var buffer = [UInt8](repeating: 0, count: 1 << 16)
+        let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 16, alignment: 1)
+        defer { buffer.deallocate() }
         while true {
-            let count = gzread(file, &buffer, UInt32(buffer.count))
-            guard count >= 0 else { throw ThalwegError(.corrupt, "cannot read compressed file", detail: path) }
+            let count = try source.read(at: UInt64(text.count), into: buffer)
             if count == 0 { break }
-            text += buffer[..<Int(count)]
+            text += buffer[..<count]
         }
         return text.split(separator: UInt8(ascii: "\n")).map { String(decoding: $0, as: UTF8.self) }
     }

@@ -103,7 +103,12 @@ struct TaskBuilder {
                 metrics: metrics.register(node: id, subtask: subtask), objectReuse: settings.objectReuse,
                 batchCapacity: settings.batchCapacity, outlets: outlets, sourceLink: link,
                 wake: { wakers.wake(number) }, commits: commits)
-            let instance = try node.factory(context)
+            let instance: OperatorInstance
+            do { instance = try node.factory(context) } catch {
+                // What was made for this task belongs to no task yet.
+                for made in instances.values { made.close() }
+                throw error
+            }
             instances[id] = instance
             mergers[id] = MergingPort(slots: slotCount(of: node, subtask: subtask), signal: instance.signal)
         }
@@ -158,9 +163,10 @@ struct TaskBuilder {
                         channel(consumer.id, index, from: subtask, to: $0, source: node.id)
                     }
                     outputs += lanes
-                    inlet = edge.type.makeWriter(
+                    inlet = (edge.combined?.type ?? edge.type).makeWriter(
                         graph.partitioning(of: edge, into: consumer.id), lanes, subtask, graph.maxParallelism,
                         settings.batchCapacity)
+                    if let combined = edge.combined { inlet = combined.combine(inlet, settings.batchCapacity) }
                 }
                 inlets[edge.tag, default: (edge.type, [])].inlets.append(inlet)
             }
@@ -187,11 +193,12 @@ struct TaskBuilder {
         for (index, edge) in node.inputs.enumerated() where !graph.isChained(edge, into: node.id) {
             let first = slot(of: index, of: node, subtask)
             for (offset, sender) in senders(of: edge, into: node.id, subtask).enumerated() {
-                let inlet = edge.type.makeInlet(instance.pushes[edge.input], { _ in })
+                let type = edge.combined?.type ?? edge.type
+                let inlet = type.makeInlet(instance.pushes[edge.combined?.input ?? edge.input], { _ in })
                 inputs.append(
                     ExecutionTask.Input(
                         channel: channel(node.id, index, from: sender, to: subtask, source: edge.source),
-                        deliver: edge.type.deliver(inlet), signal: merger.slot(first + offset)))
+                        deliver: type.deliver(inlet), signal: merger.slot(first + offset)))
             }
         }
         return inputs

@@ -64,7 +64,7 @@ final class LineWriter: RecordWriter {
             guard !row.utf8.contains(0x0A) else {
                 throw ThalwegError(
                     .task, "cannot write text with a line break as one line",
-                    detail: RecordError.excerpt(of: UnsafeRawBufferPointer(start: nil, count: 0), around: nil),
+                    detail: Array(row.utf8).withUnsafeBytes { "`\(RecordError.excerpt(of: $0, around: nil))`" },
                     hint: "write with format .json or .csv, or replace the line breaks")
             }
             buffer.append(row)

@@ -7,7 +7,7 @@ import ThalwegBase
 ///
 /// One block of memory holds the times and behind them the values. Records go from the front as time passes and come
 /// near the end, so both cost a constant amount of work; a record that comes out of order moves those behind it.
-/// Not a value in Swift's sense: a copy shares the memory, and the owner calls ``release()``.
+/// Not a value in Swift's sense: a copy shares the memory, and the owner calls `release()`.
 @frozen
 public struct TimedBuffer<Value> {
     @usableFromInline var memory: UnsafeMutableRawPointer?

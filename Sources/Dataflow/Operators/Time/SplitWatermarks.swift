@@ -18,6 +18,9 @@ public struct SplitWatermarks: Sendable {
     private var current = 0
     private var merged = Watermark.none
     private var isIdle = false
+    /// Whether records come whose split is not known, such as the results of a keyed operator: then the whole input
+    /// counts as one split.
+    private var isBlind = false
     /// Milliseconds; nil when the stream has no watermarks.
     let delay: Int64?
 
@@ -35,6 +38,10 @@ public struct SplitWatermarks: Sendable {
 
     /// Records of a split, the latest of them at `latest`, have passed. Returns the split's watermark.
     public mutating func observe(latest: Int64, split number: Int32, now: Int64) -> Watermark {
+        if number < 0 && !isBlind {
+            isBlind = true
+            splits.removeAll()
+        }
         let index = index(of: number, now: now)
         splits[index].lastActive = now
         if splits[index].status == .idle { splits[index].status = .active }
@@ -49,10 +56,13 @@ public struct SplitWatermarks: Sendable {
     }
 
     /// A split has been assigned: it holds back event time until its first record.
-    public mutating func start(split number: Int32, now: Int64) { _ = index(of: number, now: now) }
+    public mutating func start(split number: Int32, now: Int64) {
+        if !isBlind { _ = index(of: number, now: now) }
+    }
 
     /// A split has been read to its end.
     public mutating func finish(split number: Int32, now: Int64) {
+        if isBlind { return }
         splits[index(of: number, now: now)].status = .finished
         // A finished split is never heard of again.
         splits.removeAll { $0.status == .finished }

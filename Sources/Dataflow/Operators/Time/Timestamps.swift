@@ -38,7 +38,7 @@ public final class TimestampsOperator<Element>: OneInputOperator {
         while true {
             do {
                 while index < count {
-                    let time = try timestamp(rows[index]).milliseconds
+                    let time = try (rows + index).lend(timestamp).milliseconds
                     if time &+ TimestampRange.limit > 2 &* TimestampRange.limit || time < -TimestampRange.limit {
                         throw TimestampRange.error(time)
                     }

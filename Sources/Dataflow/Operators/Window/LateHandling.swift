@@ -62,6 +62,10 @@ public final class LateHandling<Element> {
         }
     }
 
+    /// Counts records that came too late for every window and of which only an aggregate is left.
+    @usableFromInline
+    func countDropped(_ records: Int) { metrics.lateDropped.add(records) }
+
     /// Counts windows that an accepted record came too late for.
     @usableFromInline
     func countPartial(_ windows: Int) { metrics.latePartial.add(windows) }

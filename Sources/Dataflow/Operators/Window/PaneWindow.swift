@@ -110,7 +110,7 @@ where Key: Hashable & Codable & Sendable, Aggregate: AggregateFunction, Aggregat
             throw LateHandling<Input>.untimed
         }
         for index in 0..<count {
-            let value = key(rows[index])
+            let value = (rows + index).lend(key)
             hashes[index] = hasher.hash(value)
             (keys + index).initialize(to: value)
         }

@@ -33,12 +33,10 @@ public struct EdgeType: Sendable {
         name = String(describing: Element.self)
         self.copying = copying
         makeInlet = { push, signal in
-            // The graph connects a consumer's push closure of this very element type.
-            Inlet<Element>(push: push as! (Batch<Element>) throws -> Void, signal: signal)
+            Inlet<Element>(push: connected(push, to: ((Batch<Element>) throws -> Void).self), signal: signal)
         }
         fanOut = { inlets in
-            // The graph connects inlets of this very element type.
-            FanOut(inlets.map { $0 as! Inlet<Element> }).inlet
+            FanOut(inlets.map { connected($0, to: Inlet<Element>.self) }).inlet
         }
         makeWriter = { partitioning, channels, subtask, maxParallelism, capacity in
             ExchangeWriter<Element>(
@@ -47,8 +45,7 @@ public struct EdgeType: Sendable {
             ).inlet
         }
         deliver = { inlet in
-            // The graph connects inlets of this very element type.
-            let push = (inlet as! Inlet<Element>).push
+            let push = connected(inlet, to: Inlet<Element>.self).push
             return { batch in
                 // Both ends of a channel are made from the same edge.
                 let batch = unsafeDowncast(batch, to: Batch<Element>.self)
@@ -57,6 +54,15 @@ public struct EdgeType: Sendable {
             }
         }
     }
+}
+
+/// An erased end of an edge as what it is: both ends are made from one typed stream, so the types always agree.
+@inlinable
+public func connected<Value>(_ end: Any, to type: Value.Type) -> Value {
+    guard let value = end as? Value else {
+        preconditionFailure("the graph joined \(Swift.type(of: end)) to \(type): please report this defect")
+    }
+    return value
 }
 
 /// Feeds several consumers from one stream: the last gets the batch itself, the others copies (FLIP-21: consumers share

@@ -84,9 +84,15 @@ public final class CommitLedger: Sendable {
 
     public func add(_ commits: [SinkCommit]) { pending.withLock { $0 += commits } }
 
-    /// Publishes everything in the order it was prepared.
+    /// Publishes everything in the order it was prepared. When a step fails, it and those behind it are discarded.
     public func commitAll() throws {
-        for step in pending.withLock({ steps in defer { steps = [] }; return steps }) { try step.commit() }
+        let steps = pending.withLock { steps in defer { steps = [] }; return steps }
+        for (index, step) in steps.enumerated() {
+            do { try step.commit() } catch {
+                for rest in steps[index...] { rest.abort() }
+                throw error
+            }
+        }
     }
 
     /// Discards everything.

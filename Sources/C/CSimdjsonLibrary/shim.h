@@ -1,1 +1,0 @@
-// simdjson is C++: only CSimdjson includes its header; this module carries the link flag.
