@@ -26,8 +26,8 @@ public final class Pane<Key: Hashable, Accumulator> {
 
 /// Aggregates a keyed stream in windows of fixed size.
 ///
-/// A record is added once, to its pane; a window's result merges its panes. The panes are the state: no timer per key, as
-/// all keys of a window fire at the same moment.
+/// A record is added once, to its pane; a window's result merges its panes. The panes are the state: no timer per key,
+/// as all keys of a window fire at the same moment.
 public final class PaneWindowOperator<Key, Input, Aggregate, Output>: OneInputOperator
 where Key: Hashable & Codable & Sendable, Aggregate: AggregateFunction, Aggregate.Input == Input {
     public let collector: Collector<Output>

@@ -42,7 +42,8 @@ public protocol WindowTrigger<Element>: Sendable {
     func makeState() -> State
     /// A record has been added to the window.
     func onElement(
-        _ element: Element, at time: EventTime, _ state: inout State, _ context: TriggerContext) -> TriggerResult
+        _ element: Element, at time: EventTime, _ state: inout State, _ context: TriggerContext
+    ) -> TriggerResult
     /// The watermark has reached an event-time timer of the window.
     func onEventTime(_ time: EventTime, _ state: inout State, _ context: TriggerContext) -> TriggerResult
     /// Processing time has reached a timer of the window.
