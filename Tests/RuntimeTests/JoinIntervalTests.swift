@@ -61,7 +61,9 @@ struct JoinIntervalTests {
         try joined.sideOutput(tag).write(to: .collect(late))
         let metrics = try await job.run(env)
         #expect(metrics.total(of: joined.node, \.lateDropped) == 0)
-        let timed = pairs.timed.map { Pair(first: $0.element.first, second: $0.element.second, time: $0.time.milliseconds) }
+        let timed = pairs.timed.map { pair, time in
+            Pair(first: pair.first, second: pair.second, time: time.milliseconds)
+        }
         return Outcome(pairs: timed.sorted(), late: late.elements.map(\.number).sorted())
     }
 

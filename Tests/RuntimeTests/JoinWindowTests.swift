@@ -58,7 +58,8 @@ struct JoinWindowTests {
             partial: metrics.total(of: grouped.node, \.latePartial),
             outside: metrics.total(of: grouped.node, \.rejected)
         ).sorted()
-        let about: Comment = "seed \(seed) \(shape) lateness \(lateness) capacity \(capacity) parallelism \(parallelism)"
+        let about: Comment =
+            "seed \(seed) \(shape) lateness \(lateness) capacity \(capacity) parallelism \(parallelism)"
         #expect(outcome == model, about)
         let isFirst = Dictionary(uniqueKeysWithValues: samples.map { ($0.number, $0.isFirst) })
         let expected = model.firings.flatMap { firing -> [Pair] in

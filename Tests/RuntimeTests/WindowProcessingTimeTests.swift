@@ -44,7 +44,8 @@ struct WindowProcessingTimeTests {
             let out = Collected<Firing>()
             let windowed = try env.read(.elements(samples)).keyed(by: \.key).window(assigner)
                 .allowedLateness(.seconds(3))
-            let stream = isTriggered
+            let stream =
+                isTriggered
                 ? try windowed.trigger(ProcessingTimeTrigger()).aggregate(Elements(), WindowTests.firing)
                 : try windowed.aggregate(Elements(), WindowTests.firing)
             stream.write(to: .collect(out))

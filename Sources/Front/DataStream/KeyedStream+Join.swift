@@ -14,8 +14,8 @@ extension KeyedStream where Element: Codable {
     ///         order, payment in Paid(order, payment)
     ///     }
     ///
-    /// Pairs have `second.time` in `first.time + lower ... first.time + upper`, both ends included; the result carries the
-    /// later of the two times. Records before the watermark are late: they are counted, or sent to a side output.
+    /// Pairs have `second.time` in `first.time + lower ... first.time + upper`, both ends included; the result carries
+    /// the later of the two times. Records before the watermark are late: they are counted, or sent to a side output.
     ///
     /// - Throws: `ThalwegError(.job)` when `lower` is greater than `upper`.
     @inlinable

@@ -91,7 +91,8 @@ public struct WindowedPair<Key: Hashable & Codable & Sendable, First: Codable & 
                 case .second(let record): secondKey(record)
                 }
             }
-            let emit = { (key: Key, records: JoinedRecords<First, Second>, window: TimeWindow, out: Collector<Output>) in
+            typealias Records = JoinedRecords<First, Second>
+            let emit = { (key: Key, records: Records, window: TimeWindow, out: Collector<Output>) in
                 try body(key, window, records.first, records.second, out)
             }
             if let grid {

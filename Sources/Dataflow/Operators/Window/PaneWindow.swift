@@ -26,8 +26,8 @@ public final class Pane<Key: Hashable, Accumulator> {
 
 /// Aggregates a keyed stream in windows of fixed size.
 ///
-/// A record is added once, to its pane; a window's result merges its panes. The panes are the state: no timer per key, as
-/// all keys of a window fire at the same moment.
+/// A record is added once, to its pane; a window's result merges its panes. The panes are the state: no timer per key,
+/// as all keys of a window fire at the same moment.
 public final class PaneWindowOperator<Key, Input, Aggregate, Output>: OneInputOperator
 where Key: Hashable & Codable & Sendable, Aggregate: AggregateFunction, Aggregate.Input == Input {
     public let collector: Collector<Output>
@@ -200,7 +200,9 @@ where Key: Hashable & Codable & Sendable, Aggregate: AggregateFunction, Aggregat
     @inlinable
     func advance(to newTime: Int64) throws {
         if newTime <= time { return }
-        if let first = panes.first, max(grid.firstEnd(pane: first.start), time == .min ? .min : time &+ 2) &- 1 <= newTime {
+        // Windows that end at or before time + 1 have fired, so the next ends at time + 2 at the earliest.
+        let earliest = time == .min ? .min : time &+ 2
+        if let first = panes.first, max(grid.firstEnd(pane: first.start), earliest) &- 1 <= newTime {
             while let end = nextEnd(), end &- 1 <= newTime {
                 try fire(windowEnd: end)
                 time = end &- 1
@@ -301,8 +303,7 @@ where Key: Hashable & Codable & Sendable, Aggregate: AggregateFunction, Aggregat
 
     @inlinable
     func dropClosed() {
-        while let first = panes.first, grid.lastEnd(pane: first.start) &- 1 &+ lateness <= time || time == .max
-        {
+        while let first = panes.first, grid.lastEnd(pane: first.start) &- 1 &+ lateness <= time || time == .max {
             panes.removeFirst()
             first.reset()
             if spare.count < 4 { spare.append(first) }

@@ -24,7 +24,9 @@ public enum TriggerResult: String, Codable, Sendable, Hashable {
 ///
 ///     struct EveryTenth: WindowTrigger {
 ///         func makeState() -> Int { 0 }
-///         func onElement(_ bid: Bid, at time: EventTime, _ state: inout Int, _ context: TriggerContext) -> TriggerResult {
+///         func onElement(
+///             _ bid: Bid, at time: EventTime, _ state: inout Int, _ context: TriggerContext
+///         ) -> TriggerResult {
 ///             state += 1
 ///             return state % 10 == 0 ? .fire : .continue
 ///         }
@@ -40,7 +42,8 @@ public protocol WindowTrigger<Element>: Sendable {
     func makeState() -> State
     /// A record has been added to the window.
     func onElement(
-        _ element: Element, at time: EventTime, _ state: inout State, _ context: TriggerContext) -> TriggerResult
+        _ element: Element, at time: EventTime, _ state: inout State, _ context: TriggerContext
+    ) -> TriggerResult
     /// The watermark has reached an event-time timer of the window.
     func onEventTime(_ time: EventTime, _ state: inout State, _ context: TriggerContext) -> TriggerResult
     /// Processing time has reached a timer of the window.
