@@ -6,10 +6,21 @@ import ThalwegData
 
 /// The timestamp of the record being processed, shared by the collectors of one operator.
 public final class RecordClock {
+    // Used by one task alone; behind inlined accessors so that the attribute holds in other modules (see `Batch`).
+    @exclusivity(unchecked) @usableFromInline var storedTime = Int64.min
+    @exclusivity(unchecked) @usableFromInline var storedWatermark = Int64.min
+
     /// Milliseconds of event time; `Int64.min` when the record has none.
-    @exclusivity(unchecked) public var time: Int64 = .min
+    @inlinable public var time: Int64 {
+        get { storedTime }
+        set { storedTime = newValue }
+    }
     /// The event time of the operator: its last watermark.
-    @exclusivity(unchecked) public var watermark: Int64 = .min
+    @inlinable public var watermark: Int64 {
+        get { storedWatermark }
+        set { storedWatermark = newValue }
+    }
+
     public init() {}
 }
 

@@ -21,16 +21,12 @@ public enum Q19: NexmarkQuery {
 
         mutating func process(_ bid: Timed<Q18.Bid>, _ context: KeyedContext<Int64>, _ out: Collector<Row>) {
             var place = top.count
-            while place > 0 && isBetter(bid, than: top.values[place - 1]) { place -= 1 }
+            while place > 0 && bid.standing > top.values[place - 1].standing { place -= 1 }
             if place == 10 { return }
+            if top.isEmpty { top.values.reserveCapacity(10) }
             if top.count == 10 { top.values.removeLast() }
             top.values.insert(bid, at: place)
             for rank in place..<top.count { out.emit(Row(bid: top.values[rank], rank: rank + 1)) }
-        }
-
-        private func isBetter(_ bid: Timed<Q18.Bid>, than other: Timed<Q18.Bid>) -> Bool {
-            if bid.record.price != other.record.price { return bid.record.price > other.record.price }
-            return bid.dateTime < other.dateTime
         }
     }
 
@@ -39,4 +35,18 @@ public enum Q19: NexmarkQuery {
             .keyed(by: \.record.auction)
             .process(TopTen())
     }
+}
+
+/// What decides between two bids: the price, then who came first.
+private struct Standing: Comparable {
+    var price: Int64
+    var dateTime: EventTime
+
+    static func < (left: Standing, right: Standing) -> Bool {
+        left.price != right.price ? left.price < right.price : left.dateTime > right.dateTime
+    }
+}
+
+extension Timed<Q18.Bid> {
+    fileprivate var standing: Standing { Standing(price: record.price, dateTime: dateTime) }
 }

@@ -18,6 +18,19 @@ public struct RunSummary: Sendable {
     /// The greatest resident size of the process so far, in MiB.
     public var peakMemory: Double
 
+    public init(
+        name: String, events: Int64, parallelism: Int, rowsOut: Int, wallSeconds: Double, cpuSeconds: Double,
+        peakMemory: Double
+    ) {
+        self.name = name
+        self.events = events
+        self.parallelism = parallelism
+        self.rowsOut = rowsOut
+        self.wallSeconds = wallSeconds
+        self.cpuSeconds = cpuSeconds
+        self.peakMemory = peakMemory
+    }
+
     /// Million events per second.
     public var rate: Double { Double(events) / max(wallSeconds, 1e-6) / 1e6 }
     /// Million events per second of processor time.

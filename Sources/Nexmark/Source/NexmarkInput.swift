@@ -44,8 +44,7 @@ public enum NexmarkInput: Sendable {
             return env.read(
                 NexmarkSource<Row>(NexmarkGenerator(seed: seed), events: events, fullRows: fullRows), name: "events")
         case .files(let path):
-            throw ThalwegError(
-                .job, "Nexmark input from files is not there yet", detail: path, hint: "use --events and --seed")
+            return try env.read(.files(path, format: .json(Row.Line.self)), name: "events").compactMap { Row($0) }
         }
     }
 }

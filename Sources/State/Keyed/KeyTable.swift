@@ -16,10 +16,19 @@ public final class KeyTable<Key: Hashable> {
     @exclusivity(unchecked) @usableFromInline var keys = Pages<Key>()
     @exclusivity(unchecked) @usableFromInline var hashes = PagedColumn<UInt64>(initial: .max)
     @exclusivity(unchecked) @usableFromInline var freeSlots: [Int32] = []
+    @exclusivity(unchecked) @usableFromInline var storedSlotLimit = 0
+    @exclusivity(unchecked) @usableFromInline var storedCount = 0
+
     /// One past the highest slot ever used: columns must be this long.
-    @exclusivity(unchecked) public var slotLimit = 0
+    @inlinable public var slotLimit: Int {
+        get { storedSlotLimit }
+        set { storedSlotLimit = newValue }
+    }
     /// The number of keys present.
-    @exclusivity(unchecked) public var count = 0
+    @inlinable public var count: Int {
+        get { storedCount }
+        set { storedCount = newValue }
+    }
 
     @inlinable static var vacant: UInt64 { .max }
 

@@ -22,10 +22,20 @@ extension KeyedColumn {
 
 /// The part of a keyed store that does not depend on the key's type: what state handles bind to.
 open class AnyKeyedStore {
+    // Used by one task alone; behind inlined accessors so that the attribute holds in other modules.
+    @exclusivity(unchecked) @usableFromInline final var storedSlot = 0
+    @exclusivity(unchecked) @usableFromInline final var storedMayBeEmpty = false
+
     /// The slot whose key is being processed; every state handle of the operator reads it.
-    @exclusivity(unchecked) public final var slot = 0
+    @inlinable public final var slot: Int {
+        get { storedSlot }
+        set { storedSlot = newValue }
+    }
     /// Set by a handle that removed something: the slot may have become empty.
-    @exclusivity(unchecked) public final var mayBeEmpty = false
+    @inlinable public final var mayBeEmpty: Bool {
+        get { storedMayBeEmpty }
+        set { storedMayBeEmpty = newValue }
+    }
     /// The states by declared name, in order of declaration.
     public final private(set) var columns: [(name: String, column: any KeyedColumn)] = []
 

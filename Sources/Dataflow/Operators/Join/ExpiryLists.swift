@@ -12,10 +12,11 @@ public final class ExpiryLists {
     private let stride: Int64
     private let table = KeyTable<Int64>()
     private let queue = TimerQueue()
-    private var heads = PagedColumn<Int32>(initial: -1)
-    private var links = PagedColumn<Int32>(initial: -1)
-    private var lastBucket = Int64.min
-    private var lastEntry = 0
+    // Used by one task alone.
+    @exclusivity(unchecked) private var heads = PagedColumn<Int32>(initial: -1)
+    @exclusivity(unchecked) private var links = PagedColumn<Int32>(initial: -1)
+    @exclusivity(unchecked) private var lastBucket = Int64.min
+    @exclusivity(unchecked) private var lastEntry = 0
 
     /// - Parameter span: how long, in milliseconds, records usually wait; slots are found within an eighth of it.
     public init(span: Int64) { stride = max(1, span / 8) }
@@ -42,17 +43,16 @@ public final class ExpiryLists {
         (lastBucket, lastEntry) = (bucket, entry)
     }
 
-    /// Takes the slots of one stretch that lies before `time`; nil when there is none.
-    public func popDue(_ time: Int64, _ body: (Int) -> Void) -> Bool {
+    /// Takes the slots of one stretch that lies before `time`; false when there is none.
+    public func popDue(_ time: Int64, into slots: inout [Int32]) -> Bool {
+        slots.removeAll(keepingCapacity: true)
         guard let due = queue.popDue(time) else { return false }
         var slot = heads.address(Int(due.slot)).pointee
         table.remove(slot: Int(due.slot))
         lastBucket = .min
         while slot >= 0 {
-            // The body may put the slot into another list.
-            let next = links.address(Int(slot)).pointee
-            body(Int(slot))
-            slot = next
+            slots.append(slot)
+            slot = links.address(Int(slot)).pointee
         }
         return true
     }

@@ -14,6 +14,8 @@ public struct IntervalBuffers<First, Second> {
     @usableFromInline var second = TimedBuffer<Second>()
     /// Whether the slot stands in a list of the operator's expiries.
     @usableFromInline var isListed = false
+    /// Whether nothing has been stored since the slot was last looked at and found empty.
+    @usableFromInline var isIdle = false
 
     @inlinable
     init() {}
@@ -24,6 +26,9 @@ public final class IntervalColumn<First, Second>: KeyedColumn {
     // Used by one task alone.
     @exclusivity(unchecked) @usableFromInline var pages = PagedColumn(initial: IntervalBuffers<First, Second>())
 
+    @usableFromInline let spareFirst = SpareBlocks<First>()
+    @usableFromInline let spareSecond = SpareBlocks<Second>()
+
     @inlinable
     public init() {}
 
@@ -31,16 +36,20 @@ public final class IntervalColumn<First, Second>: KeyedColumn {
         for slot in 0..<pages.capacity { clear(slot) }
     }
 
+    @inlinable
     public func reserve(_ count: Int) { pages.reserve(count) }
 
+    @inlinable
     public func isEmpty(_ slot: Int) -> Bool {
         let buffers = pages.address(slot)
         return buffers.pointee.first.isEmpty && buffers.pointee.second.isEmpty && !buffers.pointee.isListed
     }
 
+    @inlinable
     public func clear(_ slot: Int) {
-        pages.address(slot).pointee.first.release()
-        pages.address(slot).pointee.second.release()
+        pages.address(slot).pointee.first.release(spareFirst)
+        pages.address(slot).pointee.second.release(spareSecond)
+        pages.address(slot).pointee.isListed = false
     }
 }
 
@@ -85,6 +94,7 @@ where Key: Hashable & Codable & Sendable {
     /// The watermark: records before it are late.
     @exclusivity(unchecked) @usableFromInline var time = -TimestampRange.limit
     @exclusivity(unchecked) @usableFromInline var pairs = 0
+    @exclusivity(unchecked) @usableFromInline var due: [Int32] = []
 
     @inlinable
     public init(
@@ -119,7 +129,7 @@ where Key: Hashable & Codable & Sendable {
         let (rows, times, count, slots) = (batch.rows, batch.times, batch.count, runtime.slots)
         let (time, limit, otherLimit, lower, upper) = (time, firstLimit, secondLimit, interval.lower, interval.upper)
         let (column, collector, result) = (column, collector, result)
-        prefetch(count)
+        prefetch(slots, count)
         for index in 0..<count {
             let moment = times[index]
             if moment < time {
@@ -144,7 +154,8 @@ where Key: Hashable & Codable & Sendable {
                 }
             }
             if moment < limit { continue }
-            buffers.pointee.first.insert(rows[index], at: moment, limit: limit)
+            buffers.pointee.first.insert(rows[index], at: moment, limit: limit, column.spareFirst)
+            buffers.pointee.isIdle = false
             if !buffers.pointee.isListed { list(slot, buffers, expiry: moment &+ upper) }
         }
         runtime.endBatch()
@@ -157,7 +168,7 @@ where Key: Hashable & Codable & Sendable {
         let (rows, times, count, slots) = (batch.rows, batch.times, batch.count, runtime.slots)
         let (time, limit, otherLimit, lower, upper) = (time, secondLimit, firstLimit, interval.lower, interval.upper)
         let (column, collector, result) = (column, collector, result)
-        prefetch(count)
+        prefetch(slots, count)
         for index in 0..<count {
             let moment = times[index]
             if moment < time {
@@ -182,7 +193,8 @@ where Key: Hashable & Codable & Sendable {
                 }
             }
             if moment < limit { continue }
-            buffers.pointee.second.insert(rows[index], at: moment, limit: limit)
+            buffers.pointee.second.insert(rows[index], at: moment, limit: limit, column.spareSecond)
+            buffers.pointee.isIdle = false
             if !buffers.pointee.isListed { list(slot, buffers, expiry: moment &- lower) }
         }
         runtime.endBatch()
@@ -190,15 +202,21 @@ where Key: Hashable & Codable & Sendable {
 
     /// Has the buffers of a batch on their way from memory while the loop begins.
     @inlinable @inline(__always)
-    func prefetch(_ count: Int) {
+    func prefetch(_ slots: UnsafePointer<Int32>, _ count: Int) {
         // What fits the cache gains nothing.
-        if runtime.store.table.slotLimit < 8192 { return }
-        let (slots, column) = (runtime.slots, column)
+        if runtime.store.table.slotLimit < 1024 { return }
+        let column = column
         for index in 0..<count { thalweg_prefetch_read(column.pages.address(Int(slots[index]))) }
         for index in 0..<count {
             let buffers = column.pages.address(Int(slots[index]))
-            if let memory = buffers.pointee.first.memory { thalweg_prefetch_read(memory) }
-            if let memory = buffers.pointee.second.memory { thalweg_prefetch_read(memory) }
+            if let memory = buffers.pointee.first.memory {
+                thalweg_prefetch_read(memory + Int(buffers.pointee.first.head) &* 8)
+                thalweg_prefetch_read(buffers.pointee.first.values(memory) + Int(buffers.pointee.first.head))
+            }
+            if let memory = buffers.pointee.second.memory {
+                thalweg_prefetch_read(memory + Int(buffers.pointee.second.head) &* 8)
+                thalweg_prefetch_read(buffers.pointee.second.values(memory) + Int(buffers.pointee.second.head))
+            }
         }
     }
 
@@ -225,25 +243,37 @@ where Key: Hashable & Codable & Sendable {
     /// Looks at the slots whose last known record has expired.
     @inlinable @inline(never)
     func expire() {
-        let (column, table, lower, upper) = (column, runtime.store.table, interval.lower, interval.upper)
-        let (firstLimit, secondLimit) = (firstLimit, secondLimit)
-        var isMore = true
-        while isMore {
-            isMore = expiries.popDue(time) { slot in
-                let buffers = column.pages.address(slot)
-                buffers.pointee.first.dropBefore(firstLimit)
-                buffers.pointee.second.dropBefore(secondLimit)
-                var expiry = Int64.min
-                if !buffers.pointee.first.isEmpty { expiry = buffers.pointee.first.lastTime &+ upper }
-                if !buffers.pointee.second.isEmpty { expiry = max(expiry, buffers.pointee.second.lastTime &- lower) }
-                if expiry == .min {
-                    buffers.pointee.isListed = false
-                    column.clear(slot)
-                    table.remove(slot: slot)
-                } else {
-                    expiries.add(slot, expiry: expiry)
+        while expiries.popDue(time, into: &due) {
+            due.withUnsafeBufferPointer { slots in
+                guard let base = slots.baseAddress else { return }
+                for start in stride(from: 0, to: slots.count, by: 256) {
+                    let count = min(256, slots.count - start)
+                    prefetch(base + start, count)
+                    for index in start..<start + count { expire(Int(slots[index])) }
                 }
             }
+        }
+    }
+
+    @inlinable @inline(__always)
+    func expire(_ slot: Int) {
+        let buffers = column.pages.address(slot)
+        let (lower, upper) = (interval.lower, interval.upper)
+        buffers.pointee.first.dropBefore(firstLimit)
+        buffers.pointee.second.dropBefore(secondLimit)
+        var expiry = Int64.min
+        if !buffers.pointee.first.isEmpty { expiry = buffers.pointee.first.lastTime &+ upper }
+        if !buffers.pointee.second.isEmpty { expiry = max(expiry, buffers.pointee.second.lastTime &- lower) }
+        let patience = (upper &- lower) / 2
+        if expiry != .min {
+            expiries.add(slot, expiry: expiry &+ patience)
+        } else if !buffers.pointee.isIdle && time != .max {
+            // A key seen lately is likely to come again: its slot stays for a while.
+            buffers.pointee.isIdle = true
+            expiries.add(slot, expiry: time &+ patience)
+        } else {
+            column.clear(slot)
+            runtime.store.table.remove(slot: slot)
         }
     }
 

@@ -23,9 +23,6 @@ public struct TimedBuffer<Value> {
     @inlinable var isEmpty: Bool { head == end }
     @inlinable var count: Int { Int(end &- head) }
 
-    /// The smallest block: such that values behind the times are aligned.
-    @inlinable static var capacityMin: Int { max(4, MemoryLayout<Value>.alignment / 8) }
-
     /// The timestamps; valid for `head..<end`.
     @inlinable @inline(__always)
     func times(_ memory: UnsafeMutableRawPointer) -> UnsafeMutablePointer<Int64> {
@@ -43,8 +40,8 @@ public struct TimedBuffer<Value> {
 
     /// Adds a record in its place; those before `limit` may go to make room.
     @inlinable @inline(__always)
-    mutating func insert(_ value: Value, at time: Int64, limit: Int64) {
-        if end == capacity { makeRoom(limit: limit) }
+    mutating func insert(_ value: Value, at time: Int64, limit: Int64, _ spare: SpareBlocks<Value>) {
+        if end == capacity { makeRoom(limit: limit, spare) }
         guard let memory else { return }  // there is memory: room was made
         let (times, values) = (times(memory), values(memory))
         var place = Int(end)
@@ -67,11 +64,12 @@ public struct TimedBuffer<Value> {
 
     /// Makes room for one record more.
     @inlinable @inline(never)
-    mutating func makeRoom(limit: Int64) {
+    mutating func makeRoom(limit: Int64, _ spare: SpareBlocks<Value>) {
         dropBefore(limit)
         let (count, from) = (self.count, Int(head))
         guard let memory else {
-            allocate(Self.capacityMin)
+            memory = spare.take()
+            capacity = Int32(truncatingIfNeeded: SpareBlocks<Value>.capacity)
             return
         }
         let (oldTimes, oldValues) = (times(memory), values(memory))
@@ -81,21 +79,16 @@ public struct TimedBuffer<Value> {
             oldValues.moveInitialize(from: oldValues + from, count: count)
         } else {
             precondition(capacity < 1 << 30, "more than a billion records of one key wait to be joined")
-            allocate(Int(capacity) &* 2)
-            guard let wider = self.memory else { return }  // just allocated
+            let wider = SpareBlocks<Value>.allocate(Int(capacity) &* 2)
+            let old = Int(capacity)
+            capacity = capacity &* 2
             times(wider).update(from: oldTimes + from, count: count)
             values(wider).moveInitialize(from: oldValues + from, count: count)
-            memory.deallocate()
+            self.memory = wider
+            spare.give(memory, capacity: old)
         }
         head = 0
         end = Int32(truncatingIfNeeded: count)
-    }
-
-    @inlinable
-    mutating func allocate(_ capacity: Int) {
-        self.capacity = Int32(truncatingIfNeeded: capacity)
-        memory = .allocate(
-            byteCount: capacity &* (8 &+ MemoryLayout<Value>.stride), alignment: max(8, MemoryLayout<Value>.alignment))
     }
 
     /// Forgets the records before `limit`.
@@ -130,10 +123,59 @@ public struct TimedBuffer<Value> {
 
     /// Destroys the records and gives back the memory.
     @inlinable
-    mutating func release() {
+    mutating func release(_ spare: SpareBlocks<Value>) {
         guard let memory else { return }
         (values(memory) + Int(head)).deinitialize(count: count)
-        memory.deallocate()
+        spare.give(memory, capacity: Int(capacity))
         self = TimedBuffer()
+    }
+}
+
+/// Blocks of the smallest size that keys which fell silent have left behind, chained through their first word.
+public final class SpareBlocks<Value> {
+    // Used by one task alone.
+    @exclusivity(unchecked) @usableFromInline var first: UnsafeMutableRawPointer?
+    @exclusivity(unchecked) @usableFromInline var count = 0
+
+    /// The records in the smallest block: such that the values behind the times are aligned.
+    @inlinable static var capacity: Int { max(4, MemoryLayout<Value>.alignment / 8) }
+    /// The most blocks kept.
+    @inlinable static var countMax: Int { 16_384 }
+
+    @inlinable
+    init() {}
+
+    deinit {
+        while let block = first {
+            first = block.load(as: UnsafeMutableRawPointer?.self)
+            block.deallocate()
+        }
+    }
+
+    @inlinable
+    static func allocate(_ capacity: Int) -> UnsafeMutableRawPointer {
+        .allocate(
+            byteCount: capacity &* (8 &+ MemoryLayout<Value>.stride), alignment: max(8, MemoryLayout<Value>.alignment))
+    }
+
+    /// A block of the smallest size.
+    @inlinable
+    func take() -> UnsafeMutableRawPointer {
+        guard let block = first else { return Self.allocate(Self.capacity) }
+        first = block.load(as: UnsafeMutableRawPointer?.self)
+        count &-= 1
+        return block
+    }
+
+    /// Takes a block back whose values are gone.
+    @inlinable
+    func give(_ block: UnsafeMutableRawPointer, capacity: Int) {
+        if capacity == Self.capacity && count < Self.countMax {
+            block.storeBytes(of: first, as: UnsafeMutableRawPointer?.self)
+            first = block
+            count &+= 1
+        } else {
+            block.deallocate()
+        }
     }
 }
