@@ -36,6 +36,8 @@ public enum Q20: NexmarkQuery {
         mutating func process(
             _ event: AuctionOrBid<Q9.Auction, Q18.Bid>, _ context: KeyedContext<Int64>, _ out: Collector<Row>
         ) {
+            // Most auctions are of other categories: their bids end here.
+            if case .other = auction.value { return }
             switch event {
             case .auction(let auction):
                 if auction.record.category == 10 {
@@ -46,10 +48,10 @@ public enum Q20: NexmarkQuery {
                 }
                 if !early.isEmpty { early.clear() }
             case .bid(let bid):
-                switch auction.value {
-                case .wanted(let auction): out.emit(Row(bid: bid, auction: auction))
-                case .other: break
-                case nil: early.append(bid)
+                if case .wanted(let auction) = auction.value {
+                    out.emit(Row(bid: bid, auction: auction))
+                } else {
+                    early.append(bid)
                 }
             }
         }

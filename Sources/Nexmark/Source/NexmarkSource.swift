@@ -5,8 +5,8 @@ public import Thalweg
 
 /// A bounded source of generated events, in the form of the rows that a query reads.
 ///
-/// Subtask i of p walks over the events n with n mod p = i, so that event time advances evenly in all of them. Events of
-/// kinds that the row does not know cost one step of the walk.
+/// The epochs of 50 events are dealt to the subtasks in turn, so that event time advances evenly in all of them. Events
+/// of kinds that the row does not know cost one step of the walk.
 public struct NexmarkSource<Row: NexmarkInputRow>: Source {
     public typealias Split = NumberSplit
     public var kind: String { "nexmark" }
@@ -24,7 +24,7 @@ public struct NexmarkSource<Row: NexmarkInputRow>: Source {
     }
 
     @inlinable
-    public func makeEnumerator() -> NumberEnumerator { NumberEnumerator(0..<events) }
+    public func makeEnumerator() -> NumberEnumerator { NumberEnumerator(0..<events, block: 50) }
 
     @inlinable
     public func makeReader(_ context: SourceReaderContext) -> NexmarkReader<Row> {
@@ -62,13 +62,15 @@ public final class NexmarkReader<Row: NexmarkInputRow>: SourceReader {
             splits.remove(at: current)
             return .splitFinished(number)
         }
-        var rest = Int((split.limit - split.next + split.step - 1) / split.step)
-        var cursor = generator.cursor(at: split.next, stride: split.step)
+        var next = split.next
         let (rows, capacity) = (batch.rows, batch.capacity)
         var made = 0
         // Walks over as many events as there are places left, until the batch is well filled.
-        while rest > 0 && made <= capacity - capacity / 4 {
-            let count = min(rest, capacity - made)
+        while next < split.limit && made <= capacity - capacity / 4 {
+            let isWhole = split.step == split.block
+            let end = isWhole ? split.limit : min(split.limit, next - next % split.block + split.block)
+            let count = min(Int(end - next), capacity - made)
+            var cursor = generator.cursor(at: next)
             if fullRows {
                 cursor.forEach(next: count) { event in
                     NexmarkReader.use(event.event)
@@ -85,11 +87,12 @@ public final class NexmarkReader<Row: NexmarkInputRow>: SourceReader {
                     }
                 }
             }
-            rest -= count
+            next += Int64(count)
+            if !isWhole && next == end { next += split.step - split.block }
         }
         batch.count = made
         batch.split = number
-        splits[current].split.next = rest == 0 ? split.limit : cursor.position.number
+        splits[current].split.next = next
         return .records
     }
 

@@ -8,12 +8,16 @@ public final class ListState<Value: Codable & Sendable>: BindableState, KeyedCol
     @exclusivity(unchecked) @usableFromInline unowned(unsafe) var store: AnyKeyedStore
     @exclusivity(unchecked) @usableFromInline var column = PagedColumn<[Value]>(initial: [])
     // Keeps `store` valid until `bind`; afterwards the operator holds both the store and the handles.
-    private var owner: AnyKeyedStore
+    @usableFromInline var owner: AnyKeyedStore
+    @usableFromInline var storedEmptyCheck: ((Int) -> Bool)?
 
+    @inlinable
     public init() {
         owner = AnyKeyedStore()
         store = owner
         column.reserve(1)
+        // The state outlives the store that asks; unowned(unsafe) because the check runs for every new key.
+        storedEmptyCheck = { [unowned(unsafe) self] slot in self.column.address(slot).pointee.isEmpty }
     }
 
     public func bind(_ name: String, to store: AnyKeyedStore) throws(ThalwegError) {
@@ -52,6 +56,8 @@ public final class ListState<Value: Codable & Sendable>: BindableState, KeyedCol
     public func address(ofSlot slot: Int) -> UnsafeMutablePointer<[Value]> { column.address(slot) }
 
     // MARK: KeyedColumn
+
+    public var emptyCheck: ((Int) -> Bool)? { storedEmptyCheck }
 
     public var slotMemory: SlotMemory? { column.memory }
     public func reserve(_ count: Int) { column.reserve(count) }

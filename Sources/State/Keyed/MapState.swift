@@ -15,12 +15,16 @@ public final class MapState<UserKey: Hashable & Codable & Sendable, Value: Codab
     @exclusivity(unchecked) @usableFromInline var heads = PagedColumn<MapHead>(initial: MapHead())
     @exclusivity(unchecked) @usableFromInline var hasher: KeyHasher<UserKey>?
     // Keeps `store` valid until `bind`; afterwards the operator holds both the store and the handles.
-    private var owner: AnyKeyedStore
+    @usableFromInline var owner: AnyKeyedStore
+    @usableFromInline var storedEmptyCheck: ((Int) -> Bool)?
 
+    @inlinable
     public init() {
         owner = AnyKeyedStore()
         store = owner
         heads.reserve(1)
+        // The state outlives the store that asks; unowned(unsafe) because the check runs for every new key.
+        storedEmptyCheck = { [unowned(unsafe) self] slot in self.heads.address(slot).pointee.count == 0 }
     }
 
     public func bind(_ name: String, to store: AnyKeyedStore) throws(ThalwegError) {
@@ -122,6 +126,8 @@ public final class MapState<UserKey: Hashable & Codable & Sendable, Value: Codab
     public func clear() { clear(store.slot) }
 
     // MARK: KeyedColumn
+
+    public var emptyCheck: ((Int) -> Bool)? { storedEmptyCheck }
 
     public var slotMemory: SlotMemory? { heads.memory }
     public func reserve(_ count: Int) { heads.reserve(count) }

@@ -46,12 +46,16 @@ public final class ValueState<Value: Codable & Sendable>: BindableState, KeyedCo
     @exclusivity(unchecked) @usableFromInline unowned(unsafe) var store: AnyKeyedStore
     @exclusivity(unchecked) @usableFromInline var column = PagedColumn<Value?>(initial: nil)
     // Keeps `store` valid until `bind`; afterwards the operator holds both the store and the handles.
-    private var owner: AnyKeyedStore
+    @usableFromInline var owner: AnyKeyedStore
+    @usableFromInline var storedEmptyCheck: ((Int) -> Bool)?
 
+    @inlinable
     public init() {
         owner = AnyKeyedStore()
         store = owner
         column.reserve(1)
+        // The state outlives the store that asks; unowned(unsafe) because the check runs for every new key.
+        storedEmptyCheck = { [unowned(unsafe) self] slot in self.column.address(slot).pointee == nil }
     }
 
     public func bind(_ name: String, to store: AnyKeyedStore) throws(ThalwegError) {
@@ -91,6 +95,8 @@ public final class ValueState<Value: Codable & Sendable>: BindableState, KeyedCo
     public func clear() { value = nil }
 
     // MARK: KeyedColumn
+
+    public var emptyCheck: ((Int) -> Bool)? { storedEmptyCheck }
 
     public var slotMemory: SlotMemory? { column.memory }
     public func reserve(_ count: Int) { column.reserve(count) }

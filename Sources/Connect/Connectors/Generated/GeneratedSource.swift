@@ -5,36 +5,43 @@ import ThalwegBase
 import ThalwegData
 import ThalwegOperator
 
-/// A share of a numbered sequence: every `step`-th number from `next` up to `limit`.
+/// A share of a numbered sequence: from `next` up to `limit`, the blocks of `block` numbers that start every `step`.
 public struct NumberSplit: SourceSplit {
     public var id: String
     public var next: Int64
     public var limit: Int64
     public var step: Int64
+    public var block: Int64
 
     @inlinable
-    public init(id: String, next: Int64, limit: Int64, step: Int64) {
+    public init(id: String, next: Int64, limit: Int64, step: Int64, block: Int64 = 1) {
         self.id = id
         self.next = next
         self.limit = limit
         self.step = step
+        self.block = block
     }
 }
 
 /// Deals the numbers of a sequence to the readers in turn, so that event time advances evenly in all of them.
 public struct NumberEnumerator: SplitEnumerator {
     @usableFromInline let numbers: Range<Int64>
+    @usableFromInline let block: Int64
     @usableFromInline var isAssigned = false
     private var returned: [NumberSplit] = []
 
-    public init(_ numbers: Range<Int64>) { self.numbers = numbers }
+    /// - Parameter block: how many consecutive numbers a reader gets at a time.
+    public init(_ numbers: Range<Int64>, block: Int64 = 1) {
+        self.numbers = numbers
+        self.block = block
+    }
 
     public mutating func start(_ context: inout EnumeratorContext<NumberSplit>) throws {
         let width = Int64(context.parallelism)
         for subtask in 0..<context.parallelism {
             let split = NumberSplit(
-                id: "\(subtask)-of-\(width)", next: numbers.lowerBound + Int64(subtask), limit: numbers.upperBound,
-                step: width)
+                id: "\(subtask)-of-\(width)", next: numbers.lowerBound + Int64(subtask) * block,
+                limit: numbers.upperBound, step: width * block, block: block)
             context.assign(split, to: subtask)
             context.signalNoMoreSplits(to: subtask)
         }
