@@ -32,6 +32,8 @@ let package = Package(
             name: "ExamplesTests",
             dependencies: [
                 "first-job", "hot-items", "hourly-delays", "sessions", "dead-letters", "embedded", "Snippets", thalweg,
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ],
             resources: [.copy("Fixtures")]),
     ],

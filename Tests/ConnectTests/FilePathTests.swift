@@ -23,7 +23,8 @@ import Thalweg
     @Test func inputs() async throws {
         try await withFolder { folder in
             let missing = folder.appending(path: "missing.txt").path
-            #expect(await failure(input: missing)?.description == "no such file or directory: \(missing)\n  hint: check the path")
+            let text = await failure(input: missing)?.description
+            #expect(text == "no such file or directory: \(missing)\n  hint: check the path")
             let pattern = folder.appending(path: "x").path + "*"
             #expect(await failure(input: pattern)?.primary == "no file matches a pattern")
             #expect(await failure(input: "")?.primary == "a path is empty")

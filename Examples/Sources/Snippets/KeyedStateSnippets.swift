@@ -46,7 +46,20 @@ struct WithName: KeyedCoProcessFunction {
     }
 }
 
+struct Sale: Codable, Sendable {
+    var auction: Int64
+    var time: EventTime
+}
+
 enum KeyedStateSnippets {
+    static func last(_ bids: DataStream<Bid>, _ sales: DataStream<Sale>) throws {
+        try sales.keyed(by: \.auction)
+            .intervalJoin(bids.keyed(by: \.auction), lower: .seconds(-10), upper: .zero) { sale, bid in
+                "auction \(sale.auction): \(bid.price) in the last ten seconds"
+            }
+            .write(to: .print())
+    }
+
     static func silence(_ bids: DataStream<Bid>) throws {
         try bids.keyed(by: \.bidder).process(Silence()).write(to: .print())
     }

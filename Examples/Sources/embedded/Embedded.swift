@@ -38,7 +38,7 @@ struct Embedded {
             .write(to: .output(means))
 
         // A failure of any service ends all of them. The first two end by themselves; when the display has shown
-        // everything, so does the group.
+        // everything, so does the group. Told to stop, a group stops its services from the last to the first.
         let group = ServiceGroup(
             configuration: .init(
                 services: [
@@ -74,6 +74,6 @@ struct Display: Service {
     var show: @Sendable (Mean) -> Void
 
     func run() async throws {
-        for try await mean in means { show(mean) }
+        for try await mean in means.cancelOnGracefulShutdown() { show(mean) }
     }
 }

@@ -41,7 +41,8 @@ struct HourlyDelays: StreamJob {
             .window(.tumbling(.hours(1)))
             .aggregate(TotalDelay(), name: "delays") { origin, total, window in
                 HourlyDelay(
-                    origin: origin, city: "", windowStart: window.start, flights: total.flights, totalDelay: total.delay)
+                    origin: origin, city: "", windowStart: window.start, flights: total.flights, totalDelay: total.delay
+                )
             }
             .keyed(by: \.origin)
             .connect(airports)

@@ -22,7 +22,9 @@ extension Request {
         guard let moment = fields.next(from: "[", to: "]"), let time = Self.time(moment) else {
             throw Self.failure("the time is not like [17/May/2015:10:05:03 +0000]")
         }
-        guard fields.next(from: "\"", to: "\"") != nil else { throw Self.failure("the request is not in quotation marks") }
+        guard fields.next(from: "\"", to: "\"") != nil else {
+            throw Self.failure("the request is not in quotation marks")
+        }
         guard let status = fields.next(), status.count == 3, Int(status) != nil else {
             throw Self.failure("the status is not a number of three digits")
         }

@@ -39,7 +39,8 @@ struct Sessions: StreamJob {
             .window(.session(gap: gap))
             .aggregate(Visit(), name: "sessions") { address, visit, _ in
                 Session(
-                    address: address, first: visit.first, last: visit.last, requests: visit.requests, bytes: visit.bytes)
+                    address: address, first: visit.first, last: visit.last, requests: visit.requests, bytes: visit.bytes
+                )
             }
             .write(to: .files(output, format: .csv(header: false, timeFormat: .iso8601Seconds)))
     }

@@ -56,7 +56,8 @@ import Thalweg
         try await withFolder { folder in
             let good = folder.appending(path: "good.csv").path
             let arguments = [
-                "--input", try fixture("readings.jsonl"), "--output", good, "--on-error", "skip", "--skip-limit", "\(limit)",
+                "--input", try fixture("readings.jsonl"), "--output", good, "--on-error", "skip", "--skip-limit",
+                "\(limit)",
             ]
             if succeeds {
                 let report = try await run(DeadLetters.self, arguments)

@@ -25,7 +25,8 @@ import Testing
         text.components(separatedBy: "```swift\n").dropFirst().compactMap { $0.components(separatedBy: "```").first }
     }
 
-    static let documents = [root.appending(path: "README.md")] + files(below: "Sources/Front/Thalweg.docc", ending: "md")
+    static let documents =
+        [root.appending(path: "README.md")] + files(below: "Sources/Front/Thalweg.docc", ending: "md")
 
     @Test(arguments: documents)
     func showsCodeThatCompiles(document: URL) throws {

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //  A job among services.
 
+import Logging
+import ServiceLifecycle
 import Synchronization
 import Testing
 import Thalweg
@@ -35,6 +37,25 @@ import Thalweg
         let run = Task { try await job.run() }
         await #expect(throws: ThalwegError.self) { for try await _ in numbers {} }
         await #expect(throws: ThalwegError.self) { try await run.value }
+    }
+
+    /// A group that is told to stop stops a job that would go on for ever, and that is no failure.
+    @Test(.timeLimit(.minutes(1)))
+    func stopsWithItsGroup() async throws {
+        let (endless, feed) = AsyncStream.makeStream(of: Int64.self)
+        let numbers = StreamOutput<Int64>()
+        let env = StreamEnvironment()
+        env.read(.async(endless)).write(to: .output(numbers))
+        let group = ServiceGroup(services: [try JobService(env)], logger: Logger(label: "test"))
+        let run = Task { try await group.run() }
+        feed.yield(7)
+        for try await number in numbers {
+            #expect(number == 7)
+            break
+        }
+        await group.triggerGracefulShutdown()
+        try await run.value
+        await #expect(throws: ThalwegError.self) { for try await _ in numbers {} }
     }
 
     /// A reader that is cancelled while it waits stops waiting.

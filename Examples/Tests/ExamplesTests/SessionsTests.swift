@@ -35,7 +35,10 @@ import Thalweg
             _ = try await result(log: fixture("access.log"), arguments: ["--dead-letters", letters])
             let decoder = JSONDecoder()
             let records = try await lines(letters).map { try decoder.decode(DeadLetter.self, from: Data($0.utf8)) }
-            #expect(records.map(\.record) == ["this is not a request", "192.0.2.7 - - [yesterday] \"GET / HTTP/1.1\" 200 1"])
+            #expect(
+                records.map(\.record) == [
+                    "this is not a request", "192.0.2.7 - - [yesterday] \"GET / HTTP/1.1\" 200 1",
+                ])
             #expect(records.map(\.operatorName) == ["parse", "parse"])
             #expect(records[1].error.contains("the time is not like [17/May/2015:10:05:03 +0000]"))
         }

@@ -35,7 +35,9 @@ public struct JobReport: Codable, Sendable {
     public init(of execution: JobExecution, seconds: Double) {
         let nodes = execution.graph.streamGraph.nodes
         func total(_ counter: (OperatorMetrics) -> Counter, _ kinds: Set<String>? = nil) -> Int {
-            nodes.filter { kinds?.contains($0.kind) ?? true }.reduce(0) { $0 + execution.metrics.total(of: $1.id, counter) }
+            nodes.filter { kinds?.contains($0.kind) ?? true }.reduce(0) {
+                $0 + execution.metrics.total(of: $1.id, counter)
+            }
         }
         records = total({ $0.recordsOut }, ["source"])
         bytes = total { $0.bytesIn }
