@@ -58,6 +58,7 @@ final class LocalSourceLink: SourceLink {
     private var allowed = Int64.max
     private var sawNoMore = false
     private var isStarted = false
+    private(set) var hasBeenAssigned = false
     let wake: @Sendable () -> Void
 
     init(
@@ -81,14 +82,24 @@ final class LocalSourceLink: SourceLink {
         if subtask == 0 && !isStarted {
             isStarted = true
             try carryOut(coordinator.start())
+            // Those without a split no longer hold back event time.
+            for inbox in inboxes { inbox.wake() }
         }
-        return inboxes[subtask].takeAll()
+        let splits = inboxes[subtask].takeAll()
+        if !splits.isEmpty { hasBeenAssigned = true }
+        return splits
     }
 
     private func carryOut(_ actions: [CoordinatorAction]) throws {
         for action in actions {
             switch action {
-            case .assign(let split, let subtask): inboxes[subtask].add(split)
+            case .assign(let split, let subtask):
+                if let group, let split = split as? any AnyAssignedSplit {
+                    // The group waits for the split from now on, not only once its reader has taken it up.
+                    let member = AlignmentGroups.Member(node: node, subtask: subtask, split: split.number)
+                    _ = groups.report(.none, of: member, in: group)
+                }
+                inboxes[subtask].add(split)
             case .noMoreSplits(let subtask): inboxes[subtask].setNoMore()
             case .callAgain(let delay):
                 timers.schedule(at: timers.now + max(1, delay.wholeMilliseconds)) { [weak self] in
