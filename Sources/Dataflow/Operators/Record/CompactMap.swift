@@ -12,6 +12,7 @@ public final class CompactMapOperator<Input, Output>: OneInputOperator {
     @usableFromInline let outlet: Inlet<Output>
     @usableFromInline let results: Batch<Output>
     @usableFromInline let errors: RecordErrorHandler
+    @usableFromInline let clock: RecordClock
     @exclusivity(unchecked) @usableFromInline var seen = 0
 
     @inlinable
@@ -23,6 +24,7 @@ public final class CompactMapOperator<Input, Output>: OneInputOperator {
         results = Batch(capacity: context.batchCapacity)
         collector = context.mainCollector()
         errors = context.errorHandler(policy)
+        clock = context.recordClock
     }
 
     @inlinable
@@ -45,6 +47,7 @@ public final class CompactMapOperator<Input, Output>: OneInputOperator {
                 break
             } catch {
                 results.count = made
+                clock.time = batch.time(at: index)
                 try errors.handle(error, position: "record \(seen + index)", record: String(describing: source[index]))
                 index &+= 1
             }
