@@ -21,6 +21,7 @@ let package = Package(
     products: [
         .library(name: "Thalweg", targets: ["Thalweg"]),
         .library(name: "ThalwegTesting", targets: ["ThalwegTesting"]),
+        .library(name: "ThalwegAllocator", targets: ["ThalwegAllocator"]),
         .library(name: "ThalwegNexmark", targets: ["ThalwegNexmark"]),
         .executable(name: "thalweg", targets: ["thalweg-cli"]),
     ],
@@ -33,6 +34,7 @@ let package = Package(
         // MARK: Foreign
         .target(name: "CThalweg", path: "Sources/C/CThalweg"),
         .target(name: "CSimdjson", path: "Sources/C/CSimdjson", linkerSettings: [.linkedLibrary("simdjson")]),
+        .target(name: "CAllocator", path: "Sources/C/CAllocator", linkerSettings: [.linkedLibrary("mimalloc")]),
         .systemLibrary(name: "CZlib", path: "Sources/C/CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
 
         // MARK: Base: ids, time, errors, bytes
@@ -75,11 +77,16 @@ let package = Package(
             ]),
 
         // MARK: Nexmark: the workload every engine is measured by
-        floor("ThalwegNexmark", at: "Nexmark", on: ["Thalweg"]),
+        floor("ThalwegNexmark", at: "Nexmark", on: ["Thalweg", "ThalwegGraph", "CZlib"]),
 
         // MARK: Tools and laboratory
+        floor("ThalwegAllocator", at: "Tools/Allocator", on: ["CAllocator"]),
         .executableTarget(
-            name: "thalweg-cli", dependencies: ["Thalweg", "ThalwegNexmark"], path: "Sources/Tools/thalweg",
+            name: "thalweg-cli",
+            dependencies: [
+                "Thalweg", "ThalwegAllocator", "ThalwegNexmark",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ], path: "Sources/Tools/thalweg",
             swiftSettings: house),
         floor("ThalwegTesting", at: "Testing", on: ["Thalweg"]),
 

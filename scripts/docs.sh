@@ -27,9 +27,18 @@ for graph in "$graphs"/Thalweg*.symbols.json; do
     catalog=$(find Sources -type d -name "$module.docc" | head -n 1)
     docc convert ${catalog:+"$catalog"} --additional-symbol-graph-dir "$work/$module" \
         --fallback-display-name "$module" --fallback-bundle-identifier "thalweg.$module" \
-        --output-path "$work/$module.doccarchive" >/dev/null
+        --output-path "$work/$module.doccarchive" >"$work/$module.log" 2>&1 || {
+        cat "$work/$module.log" >&2
+        exit 1
+    }
     archives+=("$work/$module.doccarchive")
 done
+
+# docc warns of links that lead nowhere; here they are errors.
+if grep -h -A 1 "^warning: .* doesn't exist at" "$work"/*.log >&2; then
+    echo "docs: links lead nowhere (see above)" >&2
+    exit 1
+fi
 
 docc merge "${archives[@]}" --synthesized-landing-page-name Thalweg --output-path "$out" >/dev/null
 rm -rf "$work"

@@ -10,7 +10,7 @@ import ThalwegRuntime
 /// Collects the steps of a job and runs it.
 ///
 ///     let env = StreamEnvironment()
-///     try env.read(.sequence(1...10)).map { $0 * 2 }.write(to: .print())
+///     env.read(.sequence(from: 1, through: 10)).map { $0 * 2 }.write(to: .print())
 ///     try await env.execute()
 public final class StreamEnvironment {
     /// How the job runs. Change it before `execute`.

@@ -56,7 +56,8 @@ public final class JobExecution: Sendable {
     public init(_ graph: StreamGraph, _ settings: ExecutionSettings) throws(ThalwegError) {
         guard (1...65_536).contains(settings.batchCapacity) else {
             throw ThalwegError(
-                .job, "the batch size is out of range", detail: "\(settings.batchCapacity) is not in 1...65536")
+                .job, "the batch size is out of range", detail: "\(settings.batchCapacity) is not in 1...65536",
+                hint: "set batch-capacity, best to between 256 and 4096")
         }
         self.graph = try JobGraph(graph, parallelism: settings.parallelism, maxParallelism: settings.maxParallelism)
         self.settings = settings

@@ -118,13 +118,13 @@ public struct OutputBuffer: ~Copyable {
     /// Appends the shortest text that reads back as the same number.
     public mutating func append(_ value: Float) { append(value.description) }
 
-    /// Appends `yyyy-MM-ddTHH:mm:ss.SSS` (UTC; years outside 0...9999 carry a sign).
-    public mutating func append(iso8601 time: EventTime) {
+    /// Appends `yyyy-MM-ddTHH:mm:ss.SSS` (UTC; years outside 0...9999 carry a sign), or the same without milliseconds.
+    public mutating func append(iso8601 time: EventTime, milliseconds withMilliseconds: Bool = true) {
         let (days, ofDay) = time.milliseconds.flooredDivision(by: 86_400_000)
         let (year, month, day) = CivilDate.fromDays(days)
         guard (0...9999).contains(year) else {
             var text: [UInt8] = []
-            time.appendISO8601(to: &text)
+            time.appendISO8601(to: &text, milliseconds: withMilliseconds)
             return append(text)
         }
         let room = reserve(23)
@@ -143,7 +143,7 @@ public struct OutputBuffer: ~Copyable {
         room[19] = UInt8(ascii: ".")
         room[20] = UInt8(ascii: "0") + UInt8(ofDay % 1000 / 100)
         Self.writePair(UInt64(ofDay % 100), to: room + 21)
-        count += 23
+        count += withMilliseconds ? 23 : 19
     }
 
     @inline(__always)

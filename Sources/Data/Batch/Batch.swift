@@ -11,29 +11,45 @@ public final class Batch<Element> {
     /// The default number of records in a batch.
     @inlinable public static var defaultCapacity: Int { 1024 }
 
+    // One task at a time touches a batch (ownership moves with it), so dynamic exclusivity checks would only cost time.
+    // The attribute holds only for accesses compiled in this module: hence stored properties behind inlined accessors.
+    @exclusivity(unchecked) @usableFromInline var storedRows: UnsafeMutablePointer<Element>
+    @exclusivity(unchecked) @usableFromInline var storedTimes: UnsafeMutablePointer<Int64>
+    @exclusivity(unchecked) @usableFromInline var storedCapacity: Int
+    @exclusivity(unchecked) @usableFromInline var storedCount = 0
+    @exclusivity(unchecked) @usableFromInline var storedIsTimed = false
+    @exclusivity(unchecked) @usableFromInline var storedSplit: Int32 = -1
+
     /// The records; valid for `0..<count`.
-    @exclusivity(unchecked) public private(set) var rows: UnsafeMutablePointer<Element>
+    @inlinable public var rows: UnsafeMutablePointer<Element> { storedRows }
     /// Milliseconds of event time per record; meaningful only when ``isTimed``.
-    @exclusivity(unchecked) public private(set) var times: UnsafeMutablePointer<Int64>
+    @inlinable public var times: UnsafeMutablePointer<Int64> { storedTimes }
     /// The number of records that fit.
-    @exclusivity(unchecked) public private(set) var capacity: Int
-    // The fields below are touched by one task at a time (ownership moves with the batch), so dynamic exclusivity
-    // checks would only cost time.
+    @inlinable public var capacity: Int { storedCapacity }
     /// The number of records present.
-    @exclusivity(unchecked) public var count: Int = 0
+    @inlinable public var count: Int {
+        get { storedCount }
+        set { storedCount = newValue }
+    }
     /// Whether `times` holds timestamps. A record of an untimed batch has the time `EventTime.min`.
-    @exclusivity(unchecked) public var isTimed = false
+    @inlinable public var isTimed: Bool {
+        get { storedIsTimed }
+        set { storedIsTimed = newValue }
+    }
     /// The reader-local number of the split the records come from; -1 behind an exchange or a keyed operator.
-    @exclusivity(unchecked) public var split: Int32 = -1
+    @inlinable public var split: Int32 {
+        get { storedSplit }
+        set { storedSplit = newValue }
+    }
 
     @inlinable
     public convenience init() { self.init(capacity: Self.defaultCapacity) }
 
     public init(capacity: Int) {
         precondition(capacity > 0, "a batch needs room for at least one record")
-        self.capacity = capacity
-        rows = .allocate(capacity: capacity)
-        times = .allocate(capacity: capacity)
+        storedCapacity = capacity
+        storedRows = .allocate(capacity: capacity)
+        storedTimes = .allocate(capacity: capacity)
     }
 
     deinit {
@@ -58,6 +74,24 @@ public final class Batch<Element> {
         (rows + index).initialize(to: element)
         times[index] = time
         count = index &+ 1
+    }
+
+    /// Moves each record out and hands it to `body` with its index. The batch is empty afterwards, also when `body` throws;
+    /// timestamps and split stay readable.
+    ///
+    /// A record that is read where it lies must be copied before foreign code sees it, which costs a reference count for
+    /// each string in it; one that is moved out costs none.
+    @inlinable @inline(__always)
+    public func drain(_ body: (_ index: Int, _ element: Element) throws -> Void) rethrows {
+        let (rows, end) = (self.rows, count)
+        count = 0
+        var index = 0
+        defer { if index < end { (rows + index).deinitialize(count: end &- index) } }
+        while index < end {
+            let element = (rows + index).move()
+            index &+= 1
+            try body(index &- 1, element)
+        }
     }
 
     /// Destroys the records and forgets the split.
@@ -90,14 +124,30 @@ public final class Batch<Element> {
 
     /// Exchanges contents with another batch without touching a record.
     public func swapContents(with other: Batch<Element>) {
-        swap(&rows, &other.rows)
-        swap(&times, &other.times)
-        swap(&capacity, &other.capacity)
-        swap(&count, &other.count)
-        swap(&isTimed, &other.isTimed)
-        swap(&split, &other.split)
+        swap(&storedRows, &other.storedRows)
+        swap(&storedTimes, &other.storedTimes)
+        swap(&storedCapacity, &other.storedCapacity)
+        swap(&storedCount, &other.storedCount)
+        swap(&storedIsTimed, &other.storedIsTimed)
+        swap(&storedSplit, &other.storedSplit)
     }
 }
 
 // A batch is handed from task to task whole; at any time one task alone holds it.
 extension Batch: @unchecked Sendable where Element: Sendable {}
+
+extension UnsafeMutablePointer {
+    /// Hands the value to a function as it lies, without a copy: it is moved out and put back.
+    @inlinable @inline(__always)
+    public func lend<Result>(_ body: (Pointee) throws -> Result) rethrows -> Result {
+        let value = move()
+        do {
+            let result = try body(value)
+            initialize(to: consume value)
+            return result
+        } catch {
+            initialize(to: consume value)
+            throw error
+        }
+    }
+}

@@ -63,6 +63,8 @@ public struct StreamEdge: Sendable {
     public let input: Int
     public let partitioning: Partitioning
     public let type: EdgeType
+    /// A way to send less over an exchange, used when the edge leaves its task.
+    public var combined: CombinedEdge?
 
     public init(source: Int, tag: String?, input: Int, partitioning: Partitioning, type: EdgeType) {
         self.source = source
@@ -70,6 +72,23 @@ public struct StreamEdge: Sendable {
         self.input = input
         self.partitioning = partitioning
         self.type = type
+    }
+}
+
+/// Another form of an edge: the producer combines records (FLIP-44) and the consumer takes the combination at an input
+/// of its own.
+public struct CombinedEdge: Sendable {
+    /// The consumer's input for combinations.
+    public let input: Int
+    /// The type that crosses the exchange.
+    public let type: EdgeType
+    /// Makes the inlet for records from the inlet for combinations.
+    public let combine: @Sendable (_ inlet: Any, _ capacity: Int) -> Any
+
+    public init(input: Int, type: EdgeType, combine: @escaping @Sendable (_ inlet: Any, _ capacity: Int) -> Any) {
+        self.input = input
+        self.type = type
+        self.combine = combine
     }
 }
 

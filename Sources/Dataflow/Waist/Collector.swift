@@ -6,10 +6,21 @@ import ThalwegData
 
 /// The timestamp of the record being processed, shared by the collectors of one operator.
 public final class RecordClock {
+    // Used by one task alone; behind inlined accessors so that the attribute holds in other modules (see `Batch`).
+    @exclusivity(unchecked) @usableFromInline var storedTime = Int64.min
+    @exclusivity(unchecked) @usableFromInline var storedWatermark = Int64.min
+
     /// Milliseconds of event time; `Int64.min` when the record has none.
-    @exclusivity(unchecked) public var time: Int64 = .min
+    @inlinable public var time: Int64 {
+        get { storedTime }
+        set { storedTime = newValue }
+    }
     /// The event time of the operator: its last watermark.
-    @exclusivity(unchecked) public var watermark: Int64 = .min
+    @inlinable public var watermark: Int64 {
+        get { storedWatermark }
+        set { storedWatermark = newValue }
+    }
+
     public init() {}
 }
 
@@ -20,6 +31,8 @@ public final class Collector<Element> {
     @usableFromInline let clock: RecordClock
     // Used by one task alone.
     @exclusivity(unchecked) @usableFromInline var failure: (any Error)?
+    /// The split that emitted records come from; -1 when they come from several or from none.
+    @exclusivity(unchecked) public var split: Int32 = -1
 
     @inlinable
     public init(_ outlet: Inlet<Element>, clock: RecordClock, capacity: Int) {
@@ -42,7 +55,9 @@ public final class Collector<Element> {
     /// Hands on what was gathered; a failure downstream is kept for ``flush()``.
     @inlinable @inline(never)
     func handOn() {
-        batch.isTimed = true
+        // A stream has timestamps or has none: the first record speaks for all.
+        batch.isTimed = batch.count > 0 && batch.times[0] != .min
+        batch.split = split
         if failure == nil {
             do { try outlet.push(batch) } catch { failure = error }
         }

@@ -85,7 +85,7 @@ extension OperatorInstance {
 
     /// Fires what a signal makes due, then forwards the signal to every output.
     @inlinable
-    static func signalHandler<Operator: StreamOperator>(
+    public static func signalHandler<Operator: StreamOperator>(
         _ op: Operator, _ context: OperatorContext
     ) -> (Signal) throws -> Void {
         let forward = context.signalForwarder()

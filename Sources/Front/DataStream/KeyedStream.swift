@@ -30,7 +30,7 @@ public struct KeyedStream<Key: Hashable & Codable & Sendable, Element: Sendable>
                 of: Element.self,
                 hash: { batch, hashes in
                     let (rows, count) = (batch.rows, batch.count)
-                    for index in 0..<count { hashes[index] = hasher.hash(key(rows[index])) }
+                    for index in 0..<count { hashes[index] = hasher.hash((rows + index).lend(key)) }
                 }))
     }
 
@@ -38,13 +38,15 @@ public struct KeyedStream<Key: Hashable & Codable & Sendable, Element: Sendable>
     @inlinable
     public func step<Output: Sendable>(
         _ kind: String, name: String?, outputs: [OutputDeclaration] = [], details: [String: String] = [:],
-        _ factory: @escaping OperatorFactory
+        combined: CombinedEdge? = nil, _ factory: @escaping OperatorFactory
     ) -> DataStream<Output> {
-        let edge = edge()
+        var edge = edge()
+        edge.combined = combined
+        let taken = edge
         let keyed = details.merging(["key": String(describing: Key.self)]) { first, _ in first }
         let node = stream.environment.add { id in
             StreamNode(
-                id: id, name: name ?? kind, kind: kind, inputs: [edge], outputs: outputs, details: keyed,
+                id: id, name: name ?? kind, kind: kind, inputs: [taken], outputs: outputs, details: keyed,
                 factory: factory)
         }
         return DataStream<Output>(environment: stream.environment, node: node)

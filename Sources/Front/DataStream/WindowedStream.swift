@@ -46,31 +46,63 @@ public struct WindowedStream<Key: Hashable & Codable & Sendable, Element: Sendab
         _ aggregate: Aggregate, name: String? = nil,
         _ result: @escaping @Sendable (Key, Aggregate.Output, TimeWindow) throws -> Output
     ) throws(ThalwegError) -> DataStream<Output> where Aggregate.Input == Element {
+        try fold(aggregate, name: name) { key, value, window, out in out.emit(try result(key, value, window)) }
+    }
+
+    @inlinable
+    func fold<Aggregate: AggregateFunction, Output: Sendable>(
+        _ aggregate: Aggregate, name: String?,
+        _ emit: @escaping @Sendable (Key, Aggregate.Output, TimeWindow, Collector<Output>) throws -> Void
+    ) throws(ThalwegError) -> DataStream<Output> where Aggregate.Input == Element {
         let (key, lateness, tag) = (keyed.key, self.lateness, lateTag)
         let isProcessingTime = assigner.domain == .processingTime
         let details = ["window": "\(assigner)", "lateness": "\(lateness)"]
         let outputs = tag.map { [$0.declaration] } ?? []
         if let grid = try assigner.grid() {
-            return keyed.step("window", name: name, outputs: outputs, details: details) { context in
+            // Late records cannot be told apart in a partial aggregate, so those who want them get every record.
+            let combines = !isProcessingTime && lateness == .zero && tag == nil && Aggregate.combinesBeforeExchange
+            return keyed.step(
+                "window", name: name, outputs: outputs, details: details,
+                combined: combines ? combinedEdge(grid, aggregate) : nil
+            ) { context in
                 OperatorInstance(
-                    try PaneWindowOperator(
+                    panes: try PaneWindowOperator(
                         grid, isProcessingTime: isProcessingTime, aggregate: aggregate, key: key,
-                        late: LateHandling(allowed: lateness, tag: tag?.id, in: context), in: context, result: result),
+                        late: LateHandling(allowed: lateness, tag: tag?.id, in: context), in: context, emit: emit),
                     in: context)
             }
         }
-        guard let gap = assigner.gap?.wholeMilliseconds, gap > 0, gap < 1 << 50 else {
-            throw ThalwegError(
-                .job, "the window can never fire", detail: "\(assigner)",
-                hint: "give a session a gap of at least 1 ms, and a global window a trigger")
-        }
+        let gap = try assigner.checkedGap()
         return keyed.step("window", name: name, outputs: outputs, details: details) { context in
             OperatorInstance(
                 try SessionWindowOperator(
                     gap: gap, isProcessingTime: isProcessingTime, aggregate: aggregate, key: key,
-                    late: LateHandling(allowed: lateness, tag: tag?.id, in: context), in: context, result: result),
+                    late: LateHandling(allowed: lateness, tag: tag?.id, in: context), in: context, emit: emit),
                 in: context)
         }
+    }
+
+    /// The edge that carries partial aggregates instead of records when it leaves its task (FLIP-44).
+    @inlinable
+    func combinedEdge<Aggregate: AggregateFunction>(
+        _ grid: WindowGrid, _ aggregate: Aggregate
+    ) -> CombinedEdge where Aggregate.Input == Element {
+        typealias Partial = PartialAggregate<Key, Aggregate.Accumulator>
+        let (key, hasher) = (keyed.key, keyed.hasher)
+        return CombinedEdge(
+            input: 1,
+            type: EdgeType(
+                of: Partial.self,
+                hash: { batch, hashes in
+                    let (rows, count) = (batch.rows, batch.count)
+                    for index in 0..<count { hashes[index] = hasher.hash(rows[index].key) }
+                }),
+            combine: { outlet, capacity in
+                PaneCombiner(
+                    grid, aggregate: aggregate, key: key, hasher: hasher, into: connected(outlet, to: Inlet<Partial>.self),
+                    capacity: capacity
+                ).inlet
+            })
     }
 
     /// Folds the records of each window pairwise.
@@ -78,7 +110,7 @@ public struct WindowedStream<Key: Hashable & Codable & Sendable, Element: Sendab
     public func reduce(
         name: String? = nil, _ combine: @escaping @Sendable (Element, Element) -> Element
     ) throws(ThalwegError) -> DataStream<Element> where Element: Codable {
-        try aggregate(Reduce(combine), name: name) { _, value, _ in value }.compactMap { $0 }
+        try fold(Reduce(combine), name: name) { _, value, _, out in if let value { out.emit(value) } }
     }
 
     /// Calls a function with all records of each window, in order of arrival, when it fires.
@@ -87,22 +119,6 @@ public struct WindowedStream<Key: Hashable & Codable & Sendable, Element: Sendab
         _ type: Output.Type = Output.self, name: String? = nil,
         _ body: @escaping @Sendable (Key, TimeWindow, [Element], Collector<Output>) throws -> Void
     ) throws(ThalwegError) -> DataStream<Output> where Element: Codable {
-        try aggregate(Elements(), name: name) { key, elements, window in
-            WindowContents(key: key, window: window, elements: elements)
-        }.flatMap(Output.self) { contents, out in try body(contents.key, contents.window, contents.elements, out) }
-    }
-}
-
-/// The records of one window of one key.
-public struct WindowContents<Key: Sendable, Element: Sendable>: Sendable {
-    public var key: Key
-    public var window: TimeWindow
-    public var elements: [Element]
-
-    @inlinable
-    init(key: Key, window: TimeWindow, elements: [Element]) {
-        self.key = key
-        self.window = window
-        self.elements = elements
+        try fold(Elements(), name: name) { key, elements, window, out in try body(key, window, elements, out) }
     }
 }

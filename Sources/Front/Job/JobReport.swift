@@ -2,7 +2,6 @@
 //  What a job has done so far, and at what cost.
 
 import Foundation
-import Glibc
 import ThalwegBase
 import ThalwegGraph
 import ThalwegOperator
@@ -52,20 +51,6 @@ public struct JobReport: Codable, Sendable {
         let usage = ProcessUsage()
         cpuSeconds = usage.cpuSeconds
         peakMemoryBytes = usage.peakMemoryBytes
-    }
-}
-
-/// What this process has used.
-public struct ProcessUsage: Sendable {
-    public let cpuSeconds: Double
-    public let peakMemoryBytes: Int
-
-    public init() {
-        var usage = rusage()
-        getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage)
-        func seconds(_ time: timeval) -> Double { Double(time.tv_sec) + Double(time.tv_usec) / 1e6 }
-        cpuSeconds = seconds(usage.ru_utime) + seconds(usage.ru_stime)
-        peakMemoryBytes = usage.ru_maxrss * 1024
     }
 }
 

@@ -5,9 +5,11 @@ import ServiceLifecycle
 import ThalwegBase
 import ThalwegRuntime
 
-/// Runs a job as one service of a server process: it is cancelled when the server shuts down.
+/// Runs a job as one service of a server process: it is stopped when the server shuts down.
 ///
 ///     let group = ServiceGroup(services: [httpServer, try JobService(environment)], ...)
+///
+/// A stopped job publishes nothing, as a failed one; `run()` then returns like that of any service asked to end.
 public struct JobService: Service {
     /// The counters of the job, readable while it runs.
     public let execution: JobExecution
@@ -20,6 +22,10 @@ public struct JobService: Service {
 
     public func run() async throws {
         let (execution, scheduler) = (execution, scheduler)
-        try await cancelWhenGracefulShutdown { try await execution.run(on: scheduler) }
+        do {
+            try await cancelWhenGracefulShutdown { try await execution.run(on: scheduler) }
+        } catch is CancellationError where Task.isShuttingDownGracefully {
+            return
+        }
     }
 }

@@ -59,6 +59,9 @@ final class LocalSourceLink: SourceLink {
     private var sawNoMore = false
     private var isStarted = false
     private(set) var hasBeenAssigned = false
+    /// The splits of this subtask that its alignment group may wait for.
+    private var taken: [Int32] = []
+    private var isBlind = false
     let wake: @Sendable () -> Void
 
     init(
@@ -87,6 +90,8 @@ final class LocalSourceLink: SourceLink {
         }
         let splits = inboxes[subtask].takeAll()
         if !splits.isEmpty { hasBeenAssigned = true }
+        if group != nil { taken += splits.compactMap { ($0 as? any AnyAssignedSplit)?.number } }
+        if isBlind { leaveUnheard() }
         return splits
     }
 
@@ -133,8 +138,19 @@ final class LocalSourceLink: SourceLink {
 
     func report(watermark: Watermark, of split: Int32) {
         guard let group else { return }
+        if split < 0 && !isBlind {
+            // The records' splits are not known here: they will never speak for themselves.
+            isBlind = true
+            leaveUnheard()
+        }
         watermarks[split] = watermark.time.milliseconds
         allowed = groups.report(watermark, of: member(split), in: group)
+    }
+
+    private func leaveUnheard() {
+        guard let group else { return }
+        for split in taken { groups.leave(member(split), of: group) }
+        taken = []
     }
 
     func report(status: InputStatus, of split: Int32) {

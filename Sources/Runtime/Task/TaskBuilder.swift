@@ -169,9 +169,10 @@ struct TaskBuilder {
                         channel(consumer.id, index, from: subtask, to: $0, source: node.id)
                     }
                     outputs += lanes
-                    inlet = edge.type.makeWriter(
+                    inlet = (edge.combined?.type ?? edge.type).makeWriter(
                         graph.partitioning(of: edge, into: consumer.id), lanes, subtask, graph.maxParallelism,
                         settings.batchCapacity)
+                    if let combined = edge.combined { inlet = combined.combine(inlet, settings.batchCapacity) }
                 }
                 inlets[edge.tag, default: (edge.type, [])].inlets.append(inlet)
             }
@@ -198,11 +199,12 @@ struct TaskBuilder {
         for (index, edge) in node.inputs.enumerated() where !graph.isChained(edge, into: node.id) {
             let first = slot(of: index, of: node, subtask)
             for (offset, sender) in senders(of: edge, into: node.id, subtask).enumerated() {
-                let inlet = edge.type.makeInlet(instance.pushes[edge.input], { _ in })
+                let type = edge.combined?.type ?? edge.type
+                let inlet = type.makeInlet(instance.pushes[edge.combined?.input ?? edge.input], { _ in })
                 inputs.append(
                     ExecutionTask.Input(
                         channel: channel(node.id, index, from: sender, to: subtask, source: edge.source),
-                        deliver: edge.type.deliver(inlet), signal: merger.slot(first + offset)))
+                        deliver: type.deliver(inlet), signal: merger.slot(first + offset)))
             }
         }
         return inputs

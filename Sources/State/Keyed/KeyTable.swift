@@ -16,10 +16,19 @@ public final class KeyTable<Key: Hashable> {
     @exclusivity(unchecked) @usableFromInline var keys = Pages<Key>()
     @exclusivity(unchecked) @usableFromInline var hashes = PagedColumn<UInt64>(initial: .max)
     @exclusivity(unchecked) @usableFromInline var freeSlots: [Int32] = []
+    @exclusivity(unchecked) @usableFromInline var storedSlotLimit = 0
+    @exclusivity(unchecked) @usableFromInline var storedCount = 0
+
     /// One past the highest slot ever used: columns must be this long.
-    @exclusivity(unchecked) public var slotLimit = 0
+    @inlinable public var slotLimit: Int {
+        get { storedSlotLimit }
+        set { storedSlotLimit = newValue }
+    }
     /// The number of keys present.
-    @exclusivity(unchecked) public var count = 0
+    @inlinable public var count: Int {
+        get { storedCount }
+        set { storedCount = newValue }
+    }
 
     @inlinable static var vacant: UInt64 { .max }
 
@@ -27,16 +36,22 @@ public final class KeyTable<Key: Hashable> {
     public init(minimumCapacity: Int = 16) {
         var capacity = 32
         while capacity < minimumCapacity * 2 { capacity *= 2 }
-        entries = .allocate(capacity: capacity)
-        entries.initialize(repeating: Self.vacant, count: capacity)
+        entries = Self.makeEntries(capacity)
         mask = capacity - 1
+    }
+
+    @inlinable
+    static func makeEntries(_ capacity: Int) -> UnsafeMutablePointer<UInt64> {
+        let entries = PageMemory.allocate(byteCount: capacity * 8).bindMemory(to: UInt64.self, capacity: capacity)
+        entries.initialize(repeating: vacant, count: capacity)
+        return entries
     }
 
     deinit {
         for slot in 0..<slotLimit where hashes.address(slot).pointee != .max {
             keys.address(slot).deinitialize(count: 1)
         }
-        entries.deallocate()
+        PageMemory.free(entries)
     }
 
     /// The key of a slot in use.
@@ -212,9 +227,8 @@ public final class KeyTable<Key: Hashable> {
         guard (count + additional) * 2 > mask else { return }
         var capacity = mask + 1
         while (count + additional) * 2 > capacity - 1 { capacity *= 2 }
-        entries.deallocate()
-        entries = .allocate(capacity: capacity)
-        entries.initialize(repeating: Self.vacant, count: capacity)
+        PageMemory.free(entries)
+        entries = Self.makeEntries(capacity)
         mask = capacity - 1
         for slot in 0..<slotLimit {
             let hash = hashes.address(slot).pointee

@@ -12,14 +12,30 @@ public protocol KeyedColumn: AnyObject {
     func isEmpty(_ slot: Int) -> Bool
     /// Forgets what the slot holds.
     func clear(_ slot: Int)
+    /// Where the slots lie, for prefetching; nil when the column is sparse. Asked again after each `reserve`.
+    var slotMemory: SlotMemory? { get }
+}
+
+extension KeyedColumn {
+    public var slotMemory: SlotMemory? { nil }
 }
 
 /// The part of a keyed store that does not depend on the key's type: what state handles bind to.
 open class AnyKeyedStore {
+    // Used by one task alone; behind inlined accessors so that the attribute holds in other modules.
+    @exclusivity(unchecked) @usableFromInline final var storedSlot = 0
+    @exclusivity(unchecked) @usableFromInline final var storedMayBeEmpty = false
+
     /// The slot whose key is being processed; every state handle of the operator reads it.
-    @exclusivity(unchecked) public final var slot = 0
+    @inlinable public final var slot: Int {
+        get { storedSlot }
+        set { storedSlot = newValue }
+    }
     /// Set by a handle that removed something: the slot may have become empty.
-    @exclusivity(unchecked) public final var mayBeEmpty = false
+    @inlinable public final var mayBeEmpty: Bool {
+        get { storedMayBeEmpty }
+        set { storedMayBeEmpty = newValue }
+    }
     /// The states by declared name, in order of declaration.
     public final private(set) var columns: [(name: String, column: any KeyedColumn)] = []
 
@@ -47,6 +63,10 @@ public final class KeyedStore<Key: Hashable & Codable & Sendable>: AnyKeyedStore
     public let hasher: KeyHasher<Key>
     @exclusivity(unchecked) @usableFromInline var fresh: [Int32] = []
     @exclusivity(unchecked) @usableFromInline var reserved = 0
+    @exclusivity(unchecked) @usableFromInline var memories: [SlotMemory] = []
+
+    /// The number of keys below which state is taken to lie in the cache.
+    @inlinable static var prefetchKeysMin: Int { 4096 }
 
     @inlinable
     public init(hasher: KeyHasher<Key>) {
@@ -65,6 +85,9 @@ public final class KeyedStore<Key: Hashable & Codable & Sendable>: AnyKeyedStore
     ) {
         table.resolve(keys, hashes: hashes, count: count, into: slots) { fresh.append(Int32(truncatingIfNeeded: $0)) }
         if table.slotLimit > reserved { widen() }
+        if table.slotLimit > Self.prefetchKeysMin {
+            for memory in memories { memory.prefetch(slots, count: count) }
+        }
     }
 
     /// Gives back the slots of keys that came with this batch and for which nothing was stored.
@@ -91,5 +114,6 @@ public final class KeyedStore<Key: Hashable & Codable & Sendable>: AnyKeyedStore
     func widen() {
         reserved = table.slotLimit + max(1024, table.slotLimit / 8)
         for (_, column) in columns { column.reserve(reserved) }
+        memories = columns.compactMap(\.column.slotMemory)
     }
 }

@@ -53,6 +53,7 @@ public final class ListState<Value: Codable & Sendable>: BindableState, KeyedCol
 
     // MARK: KeyedColumn
 
+    public var slotMemory: SlotMemory? { column.memory }
     public func reserve(_ count: Int) { column.reserve(count) }
     public func isEmpty(_ slot: Int) -> Bool { column.address(slot).pointee.isEmpty }
     public func clear(_ slot: Int) { column.reset(slot) }

@@ -123,6 +123,7 @@ public final class MapState<UserKey: Hashable & Codable & Sendable, Value: Codab
 
     // MARK: KeyedColumn
 
+    public var slotMemory: SlotMemory? { heads.memory }
     public func reserve(_ count: Int) { heads.reserve(count) }
     public func isEmpty(_ slot: Int) -> Bool { heads.address(slot).pointee.count == 0 }
     public func clear(_ slot: Int) {

@@ -1,21 +1,30 @@
 // SPDX-License-Identifier: Apache-2.0
 //  Columns of values addressed by slot, grown page by page.
 
+import CThalweg
+import ThalwegBase
+
 /// Memory for values by slot in pages of 1,024, none of them initialised: growth never moves a value.
+///
+/// The first pages are allocated one by one; later ones are cut from extents of 2 MiB or more.
 @frozen
 public struct Pages<Value>: ~Copyable {
     @usableFromInline var pages: UnsafeMutablePointer<UnsafeMutablePointer<Value>>
     @usableFromInline var pageCount = 0
     @usableFromInline var pageRoom = 8
+    @usableFromInline var extents: [UnsafeMutableRawPointer] = []
+    @usableFromInline var extentPagesLeft = 0
 
     @inlinable public static var pageBits: Int { 10 }
     @inlinable public static var pageSize: Int { 1 << pageBits }
+    /// The number of pages from which on memory comes in extents.
+    @inlinable static var smallPagesMax: Int { 32 }
 
     @inlinable
     public init() { pages = .allocate(capacity: 8) }
 
     deinit {
-        for page in 0..<pageCount { pages[page].deallocate() }
+        for extent in extents { PageMemory.free(extent) }
         pages.deallocate()
     }
 
@@ -28,6 +37,13 @@ public struct Pages<Value>: ~Copyable {
         pages[slot >> Self.pageBits] + (slot & (Self.pageSize &- 1))
     }
 
+    /// Where slots lie, without their type.
+    @inlinable public var memory: SlotMemory {
+        SlotMemory(
+            pages: UnsafeRawPointer(pages).assumingMemoryBound(to: UnsafeRawPointer.self),
+            stride: MemoryLayout<Value>.stride)
+    }
+
     /// Adds a page and returns it.
     @inlinable
     public mutating func addPage() -> UnsafeMutablePointer<Value> {
@@ -38,10 +54,40 @@ public struct Pages<Value>: ~Copyable {
             pages = wider
             pageRoom *= 2
         }
-        let page = UnsafeMutablePointer<Value>.allocate(capacity: Self.pageSize)
+        let pageBytes = Self.pageSize * MemoryLayout<Value>.stride
+        if extentPagesLeft == 0 {
+            extentPagesLeft = pageCount < Self.smallPagesMax ? 1 : max(1, PageMemory.hugeBytes / max(pageBytes, 1))
+            extents.append(PageMemory.allocate(byteCount: extentPagesLeft * pageBytes))
+        }
+        extentPagesLeft &-= 1
+        let page = (extents[extents.count - 1] + extentPagesLeft * pageBytes).bindMemory(
+            to: Value.self, capacity: Self.pageSize)
         (pages + pageCount).initialize(to: page)
         pageCount &+= 1
         return page
+    }
+}
+
+/// Where the slots of a column lie: for prefetching without knowing their type.
+@frozen
+public struct SlotMemory {
+    @usableFromInline let pages: UnsafePointer<UnsafeRawPointer>
+    @usableFromInline let stride: Int
+
+    @inlinable
+    init(pages: UnsafePointer<UnsafeRawPointer>, stride: Int) {
+        self.pages = pages
+        self.stride = stride
+    }
+
+    /// Asks the cache for the memory of slots.
+    @inlinable @inline(__always)
+    public func prefetch(_ slots: UnsafePointer<Int32>, count: Int) {
+        let (pages, stride) = (self.pages, self.stride)
+        for index in 0..<count {
+            let slot = Int(slots[index])
+            thalweg_prefetch_write(pages[slot >> 10] + (slot & 1023) &* stride)
+        }
     }
 }
 
@@ -60,6 +106,9 @@ public struct PagedColumn<Value>: ~Copyable {
     }
 
     @inlinable public var capacity: Int { pages.capacity }
+
+    /// Where slots lie, without their type.
+    @inlinable public var memory: SlotMemory { pages.memory }
 
     /// Makes slots `0..<count` exist.
     @inlinable

@@ -92,6 +92,7 @@ public final class ValueState<Value: Codable & Sendable>: BindableState, KeyedCo
 
     // MARK: KeyedColumn
 
+    public var slotMemory: SlotMemory? { column.memory }
     public func reserve(_ count: Int) { column.reserve(count) }
     public func isEmpty(_ slot: Int) -> Bool { column.address(slot).pointee == nil }
     public func clear(_ slot: Int) { column.reset(slot) }

@@ -7,6 +7,9 @@ import ThalwegData
 import ThalwegOperator
 
 /// Records on their way out of a job to whoever iterates. The job is held up while ``bufferMax`` records wait.
+///
+/// The sequence ends when the stream does. When the job fails or is stopped before, the sequence throws; the cause is
+/// what the job itself throws.
 public final class StreamOutput<Element: Sendable>: AsyncSequence, Sendable {
     public typealias AsyncIterator = Iterator
     /// The number of waiting records at which the job pauses.
@@ -36,11 +39,11 @@ public final class StreamOutput<Element: Sendable>: AsyncSequence, Sendable {
 
     func onRoom(_ wake: @escaping @Sendable () -> Void) { contents.withLock { $0.wake = wake } }
 
-    /// Ends the sequence; called by the job's runner.
+    /// Ends the sequence; only the first call counts.
     public func end(_ failure: (any Error)? = nil) {
         let waiter = contents.withLock { contents in
+            if !contents.isEnded { contents.failure = failure }
             contents.isEnded = true
-            contents.failure = contents.failure ?? failure
             defer { contents.waiter = nil }
             return contents.waiter
         }
@@ -60,13 +63,21 @@ public final class StreamOutput<Element: Sendable>: AsyncSequence, Sendable {
             }
             if let failure { throw failure }
             if isEnded { return nil }
-            await withCheckedContinuation { (waiter: CheckedContinuation<Void, Never>) in
-                let isReady = contents.withLock { contents in
-                    if !contents.elements.isEmpty || contents.isEnded { return true }
-                    contents.waiter = waiter
-                    return false
+            await withTaskCancellationHandler {
+                await withCheckedContinuation { (waiter: CheckedContinuation<Void, Never>) in
+                    let isReady = contents.withLock { contents in
+                        if !contents.elements.isEmpty || contents.isEnded || Task.isCancelled { return true }
+                        contents.waiter = waiter
+                        return false
+                    }
+                    if isReady { waiter.resume() }
                 }
-                if isReady { waiter.resume() }
+            } onCancel: {
+                let waiter = contents.withLock { contents in
+                    defer { contents.waiter = nil }
+                    return contents.waiter
+                }
+                waiter?.resume()
             }
             try Task.checkCancellation()
         }
@@ -114,6 +125,11 @@ public struct StreamOutputSink<Element: Sendable>: Sink {
         public func finish() -> [SinkCommit] {
             output.end()
             return []
+        }
+        public func close() {
+            output.end(
+                ThalwegError(
+                    .task, "the job ended before this stream did", hint: "what the job itself throws says why"))
         }
     }
 }

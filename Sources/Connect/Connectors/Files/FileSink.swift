@@ -54,6 +54,14 @@ public final class FileSinkWriter<Element>: SinkWriter where Element: Sendable {
     private var isPrepared = false
 
     init(_ final: String, _ format: OutputFormat<Element>, _ fileSystem: any FileSystem) throws(ThalwegError) {
+        guard !final.isEmpty else {
+            throw ThalwegError(.job, "an output has no path", hint: "name a file, or a directory with / at its end")
+        }
+        guard !fileSystem.isDirectory(final) else {
+            throw ThalwegError(
+                .job, "an output is a directory", detail: final,
+                hint: "name a file in it, or end the path in / to write one part per subtask")
+        }
         self.final = final
         self.fileSystem = fileSystem
         let slash = final.lastIndex(of: "/").map { final.index(after: $0) } ?? final.startIndex

@@ -96,9 +96,13 @@ public struct FileEnumerator: SplitEnumerator {
 
     private mutating func find() throws(ThalwegError) {
         for path in paths {
-            for file in try fileSystem.files(at: path) where seen.insert(file.path).inserted {
-                pending += try ranges(of: file)
+            let files = try fileSystem.files(at: path)
+            if files.isEmpty && interval == nil && path.contains(where: { $0 == "*" || $0 == "?" }) {
+                throw ThalwegError(
+                    .input, "no file matches a pattern", detail: path,
+                    hint: "check the pattern; names that begin with . or _ are left out")
             }
+            for file in files where seen.insert(file.path).inserted { pending += try ranges(of: file) }
         }
     }
 

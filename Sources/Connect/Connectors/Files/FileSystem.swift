@@ -28,6 +28,12 @@ public protocol FileSystem: Sendable {
     func rename(_ path: String, to newPath: String) throws(ThalwegError)
     /// Removes a file if it is there.
     func remove(_ path: String)
+    /// Whether a directory bears this name.
+    func isDirectory(_ path: String) -> Bool
+}
+
+extension FileSystem {
+    public func isDirectory(_ path: String) -> Bool { false }
 }
 
 /// A file being written.

@@ -84,10 +84,8 @@ public struct LocalFileSystem: FileSystem {
     }
 
     private func makeDirectories(above path: String) throws(ThalwegError) {
-        var prefix = ""
-        for component in path.split(separator: "/", omittingEmptySubsequences: false).dropLast() {
-            prefix += prefix.isEmpty && !path.hasPrefix("/") ? String(component) : "/" + component
-            if prefix.isEmpty || prefix == "/" || prefix == "." { continue }
+        for slash in path.indices where path[slash] == "/" && slash != path.startIndex {
+            let prefix = String(path[..<slash])
             if mkdir(prefix, 0o755) != 0 && errno != EEXIST { throw Self.failure(errno, "create directory", prefix) }
         }
     }
@@ -103,9 +101,16 @@ public struct LocalFileSystem: FileSystem {
 
     public func remove(_ path: String) { unlink(path) }
 
+    public func isDirectory(_ path: String) -> Bool {
+        var status = stat()
+        return stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
+    }
+
     static func failure(_ code: Int32, _ doing: String, _ path: String) -> ThalwegError {
         let reason = String(cString: strerror(code))
         switch code {
+        case ENOENT where path.isEmpty:
+            return ThalwegError(.job, "a path is empty", hint: "name a file or a directory")
         case ENOENT: return ThalwegError(.input, "no such file or directory", detail: path, hint: "check the path")
         case EACCES, EPERM, EROFS:
             return ThalwegError(

@@ -5,36 +5,43 @@ import ThalwegBase
 import ThalwegData
 import ThalwegOperator
 
-/// A share of a numbered sequence: every `step`-th number from `next` up to `limit`.
+/// A share of a numbered sequence: from `next` up to `limit`, the blocks of `block` numbers that start every `step`.
 public struct NumberSplit: SourceSplit {
     public var id: String
     public var next: Int64
     public var limit: Int64
     public var step: Int64
+    public var block: Int64
 
     @inlinable
-    public init(id: String, next: Int64, limit: Int64, step: Int64) {
+    public init(id: String, next: Int64, limit: Int64, step: Int64, block: Int64 = 1) {
         self.id = id
         self.next = next
         self.limit = limit
         self.step = step
+        self.block = block
     }
 }
 
 /// Deals the numbers of a sequence to the readers in turn, so that event time advances evenly in all of them.
 public struct NumberEnumerator: SplitEnumerator {
     @usableFromInline let numbers: Range<Int64>
+    @usableFromInline let block: Int64
     @usableFromInline var isAssigned = false
     private var returned: [NumberSplit] = []
 
-    public init(_ numbers: Range<Int64>) { self.numbers = numbers }
+    /// - Parameter block: how many consecutive numbers a reader gets at a time.
+    public init(_ numbers: Range<Int64>, block: Int64 = 1) {
+        self.numbers = numbers
+        self.block = block
+    }
 
     public mutating func start(_ context: inout EnumeratorContext<NumberSplit>) throws {
         let width = Int64(context.parallelism)
         for subtask in 0..<context.parallelism {
             let split = NumberSplit(
-                id: "\(subtask)-of-\(width)", next: numbers.lowerBound + Int64(subtask), limit: numbers.upperBound,
-                step: width)
+                id: "\(subtask)-of-\(width)", next: numbers.lowerBound + Int64(subtask) * block,
+                limit: numbers.upperBound, step: width * block, block: block)
             context.assign(split, to: subtask)
             context.signalNoMoreSplits(to: subtask)
         }
@@ -129,7 +136,16 @@ public final class GeneratedReader<Element>: SourceReader {
 }
 
 extension Source {
+    /// The integers from one to another, both included, in order.
+    @inlinable
+    public static func sequence(from first: Int64, through last: Int64) -> GeneratedSource<Int64>
+    where Self == GeneratedSource<Int64> {
+        .sequence(first...last)
+    }
+
     /// The integers of a range, in order.
+    ///
+    /// For a range that is written in place the compiler finds `sequence(from:through:)` only.
     @inlinable
     public static func sequence(_ numbers: ClosedRange<Int64>) -> GeneratedSource<Int64>
     where Self == GeneratedSource<Int64> {
@@ -137,6 +153,8 @@ extension Source {
     }
 
     /// `count` records, record n made by a function of n.
+    ///
+    /// For a closure that is written in place the compiler finds `GeneratedSource(0..<count) { ... }` only.
     @inlinable
     public static func generated<Element: Sendable>(
         count: Int64, _ make: @escaping @Sendable (Int64) throws -> Element

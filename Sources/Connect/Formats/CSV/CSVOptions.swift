@@ -15,11 +15,13 @@ public struct CSVOptions: Hashable, Sendable {
         case none
     }
 
-    /// How moments are written. Both are understood when reading.
+    /// How moments are written. All are understood when reading.
     @frozen
     public enum TimeFormat: Hashable, Sendable {
         /// `2015-07-15T00:00:02.000`, in UTC.
         case iso8601
+        /// `2015-07-15T00:00:02`, in UTC; what is finer than a second is cut.
+        case iso8601Seconds
         /// Milliseconds since 1970 UTC.
         case milliseconds
     }

@@ -102,6 +102,7 @@ struct CSVWriteWalk {
             switch options.timeFormat {
             case .milliseconds: buffer.append(decimal: time.milliseconds)
             case .iso8601: buffer.append(iso8601: time)
+            case .iso8601Seconds: buffer.append(iso8601: time, milliseconds: false)
             }
         case .rawInteger:
             let table = program.tables[Int(step.index)]

@@ -22,6 +22,8 @@ public struct JSONOptions: Hashable, Sendable {
         case milliseconds
         /// A string: `2015-07-15T00:00:02.000`, in UTC.
         case iso8601
+        /// A string: `2015-07-15T00:00:02`, in UTC; what is finer than a second is cut.
+        case iso8601Seconds
     }
 
     public var nulls = Nulls.written

@@ -138,9 +138,9 @@ struct JSONWriteWalk {
     private func writeTime(_ time: EventTime, to buffer: inout OutputBuffer) {
         switch options.timeFormat {
         case .milliseconds: buffer.append(decimal: time.milliseconds)
-        case .iso8601:
+        case .iso8601, .iso8601Seconds:
             buffer.append(UInt8(ascii: "\""))
-            buffer.append(iso8601: time)
+            buffer.append(iso8601: time, milliseconds: options.timeFormat == .iso8601)
             buffer.append(UInt8(ascii: "\""))
         }
     }

@@ -29,27 +29,21 @@ public final class CompactMapOperator<Input, Output>: OneInputOperator {
 
     @inlinable
     public func process(_ batch: Batch<Input>) throws {
-        let (source, times, count, transform) = (batch.rows, batch.times, batch.count, self.transform)
+        let (times, count, transform) = (batch.times, batch.count, self.transform)
         precondition(count <= results.capacity)
         let (target, targetTimes, isTimed) = (results.rows, results.times, batch.isTimed)
-        var index = 0
         var made = 0
-        while true {
+        try batch.drain { index, value in
             do {
-                while index < count {
-                    if let result = try transform(source[index]) {
-                        (target + made).initialize(to: result)
-                        if isTimed { targetTimes[made] = times[index] }
-                        made &+= 1
-                    }
-                    index &+= 1
+                if let result = try transform(value) {
+                    (target + made).initialize(to: result)
+                    if isTimed { targetTimes[made] = times[index] }
+                    made &+= 1
                 }
-                break
             } catch {
                 results.count = made
-                clock.time = batch.time(at: index)
-                try errors.handle(error, position: "record \(seen + index)", record: String(describing: source[index]))
-                index &+= 1
+                clock.time = batch.isTimed ? batch.times[index] : .min
+                try errors.handle(error, position: "record \(seen + index)", record: String(describing: value))
             }
         }
         seen &+= count

@@ -34,7 +34,7 @@ public final class FilterOperator<Input>: OneInputOperator {
         while true {
             do {
                 while index < count {
-                    if try isIncluded(rows[index]) {
+                    if try (rows + index).lend(isIncluded) {
                         if kept != index { (rows + kept).moveInitialize(from: rows + index, count: 1) }
                         if isTimed { times[kept] = times[index] }
                         kept &+= 1

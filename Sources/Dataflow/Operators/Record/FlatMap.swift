@@ -26,20 +26,13 @@ public final class FlatMapOperator<Input, Output>: OneInputOperator {
 
     @inlinable
     public func process(_ batch: Batch<Input>) throws {
-        let (rows, times, count, isTimed) = (batch.rows, batch.times, batch.count, batch.isTimed)
+        let (times, count, isTimed) = (batch.times, batch.count, batch.isTimed)
         let (transform, collector, clock) = (self.transform, self.collector, self.clock)
-        var index = 0
-        while true {
-            do {
-                while index < count {
-                    clock.time = isTimed ? times[index] : .min
-                    try transform(rows[index], collector)
-                    index &+= 1
-                }
-                break
-            } catch {
-                try errors.handle(error, position: "record \(seen + index)", record: String(describing: rows[index]))
-                index &+= 1
+        collector.split = batch.split
+        try batch.drain { index, value in
+            clock.time = isTimed ? times[index] : .min
+            do { try transform(value, collector) } catch {
+                try errors.handle(error, position: "record \(seen + index)", record: String(describing: value))
             }
         }
         seen &+= count

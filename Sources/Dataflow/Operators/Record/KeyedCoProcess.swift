@@ -80,23 +80,15 @@ public final class KeyedCoProcessOperator<Function: KeyedCoProcessFunction>: Two
         _ batch: Batch<Element>,
         _ body: (inout Function, Element, KeyedContext<Function.Key>, Collector<Function.Output>) throws -> Void
     ) throws {
-        let (rows, times, count, isTimed) = (batch.rows, batch.times, batch.count, batch.isTimed)
+        let (times, count, isTimed) = (batch.times, batch.count, batch.isTimed)
         let (slots, store, clock, collector, context) = (runtime.slots, runtime.store, clock, collector, runtime.context)
-        var index = 0
-        while true {
-            do {
-                while index < count {
-                    store.slot = Int(slots[index])
-                    clock.time = isTimed ? times[index] : .min
-                    try body(&function, rows[index], context, collector)
-                    runtime.noteEmptied()
-                    index &+= 1
-                }
-                break
-            } catch {
-                try errors.handle(error, position: "record \(seen + index)", record: String(describing: rows[index]))
-                index &+= 1
+        try batch.drain { index, value in
+            store.slot = Int(slots[index])
+            clock.time = isTimed ? times[index] : .min
+            do { try body(&function, value, context, collector) } catch {
+                try errors.handle(error, position: "record \(seen + index)", record: String(describing: value))
             }
+            runtime.noteEmptied()
         }
         seen &+= count
         runtime.endBatch()

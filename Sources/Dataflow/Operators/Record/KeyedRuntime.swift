@@ -47,7 +47,7 @@ public final class KeyedRuntime<Key: Hashable & Codable & Sendable> {
         var made = 0
         defer { keys.deinitialize(count: made) }
         while made < count {
-            let value = key(rows[made])
+            let value = (rows + made).lend(key)
             hashes[made] = hasher.hash(value)
             (keys + made).initialize(to: value)
             made &+= 1

@@ -27,41 +27,35 @@ public final class MapOperator<Input, Output>: OneInputOperator {
 
     @inlinable
     public func process(_ batch: Batch<Input>) throws {
-        let (source, count, transform) = (batch.rows, batch.count, self.transform)
+        let (count, transform) = (batch.count, self.transform)
         precondition(count <= results.capacity)
         let target = results.rows
-        var index = 0
         var made = 0
         var holes: [Int] = []
-        while true {
+        try batch.drain { index, value in
             do {
-                while index < count {
-                    (target + made).initialize(to: try transform(source[index]))
-                    index &+= 1
-                    made &+= 1
-                }
-                break
+                (target + made).initialize(to: try transform(value))
+                made &+= 1
             } catch {
                 // Keeps the batch destroyable whatever the handler throws.
                 results.count = made
-                clock.time = batch.time(at: index)
-                try errors.handle(error, position: "record \(seen + index)", record: String(describing: source[index]))
+                clock.time = batch.isTimed ? batch.times[index] : .min
+                try errors.handle(error, position: "record \(seen + index)", record: String(describing: value))
                 holes.append(index)
-                index &+= 1
             }
         }
         seen &+= count
         results.copyHeader(from: batch, count: made)
-        if !holes.isEmpty { closeHoles(holes, from: batch) }
+        if !holes.isEmpty { closeHoles(holes, of: count, from: batch) }
         if made > 0 { try outlet.push(results) }
         results.removeAll()
     }
 
     /// Puts the timestamps right after records were left out.
     @usableFromInline
-    func closeHoles(_ holes: [Int], from batch: Batch<Input>) {
+    func closeHoles(_ holes: [Int], of count: Int, from batch: Batch<Input>) {
         var (made, next) = (0, 0)
-        for index in 0..<batch.count {
+        for index in 0..<count {
             if next < holes.count && holes[next] == index {
                 next += 1
             } else {

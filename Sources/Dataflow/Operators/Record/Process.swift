@@ -61,20 +61,13 @@ public final class ProcessOperator<Function: ProcessFunction>: OneInputOperator 
 
     @inlinable
     public func process(_ batch: Batch<Function.Input>) throws {
-        let (rows, times, count, isTimed) = (batch.rows, batch.times, batch.count, batch.isTimed)
+        let (times, count, isTimed) = (batch.times, batch.count, batch.isTimed)
         let (clock, collector, context) = (clock, collector, context)
-        var index = 0
-        while true {
-            do {
-                while index < count {
-                    clock.time = isTimed ? times[index] : .min
-                    try function.process(rows[index], context, collector)
-                    index &+= 1
-                }
-                break
-            } catch {
-                try errors.handle(error, position: "record \(seen + index)", record: String(describing: rows[index]))
-                index &+= 1
+        collector.split = batch.split
+        try batch.drain { index, value in
+            clock.time = isTimed ? times[index] : .min
+            do { try function.process(value, context, collector) } catch {
+                try errors.handle(error, position: "record \(seen + index)", record: String(describing: value))
             }
         }
         seen &+= count

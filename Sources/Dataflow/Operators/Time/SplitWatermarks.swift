@@ -20,6 +20,9 @@ public struct SplitWatermarks: Sendable {
     private var isIdle = false
     /// Whether the splits of this subtask are known: when all of them have ended, it is idle.
     private var knowsSplits = false
+    /// Whether records come whose split is not known, such as the results of a keyed operator: then the whole input
+    /// counts as one split.
+    private var isBlind = false
     /// Milliseconds; nil when the stream has no watermarks.
     let delay: Int64?
 
@@ -37,6 +40,10 @@ public struct SplitWatermarks: Sendable {
 
     /// Records of a split, the latest of them at `latest`, have passed. Returns the split's watermark.
     public mutating func observe(latest: Int64, split number: Int32, now: Int64) -> Watermark {
+        if number < 0 && !isBlind {
+            isBlind = true
+            splits.removeAll()
+        }
         let index = index(of: number, now: now)
         splits[index].lastActive = now
         if splits[index].status == .idle { splits[index].status = .active }
@@ -52,7 +59,7 @@ public struct SplitWatermarks: Sendable {
 
     /// A split has been assigned: it holds back event time until its first record.
     public mutating func start(split number: Int32, now: Int64) {
-        _ = index(of: number, now: now)
+        if !isBlind { _ = index(of: number, now: now) }
         knowsSplits = true
     }
 
@@ -61,6 +68,7 @@ public struct SplitWatermarks: Sendable {
 
     /// A split has been read to its end.
     public mutating func finish(split number: Int32, now: Int64) {
+        if isBlind { return }
         splits[index(of: number, now: now)].status = .finished
         // A finished split is never heard of again.
         splits.removeAll { $0.status == .finished }

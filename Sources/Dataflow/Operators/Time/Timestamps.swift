@@ -38,7 +38,7 @@ public final class TimestampsOperator<Element>: OneInputOperator {
         while true {
             do {
                 while index < count {
-                    let time = try timestamp(rows[index]).milliseconds
+                    let time = try (rows + index).lend(timestamp).milliseconds
                     if !TimestampRange.contains(time) { throw TimestampRange.error(time) }
                     times[index] = time
                     latest = max(latest, time)

@@ -14,6 +14,13 @@ public protocol AggregateFunction<Input, Output>: Sendable {
     func add(_ value: Input, to accumulator: inout Accumulator)
     func merge(_ other: Accumulator, into accumulator: inout Accumulator)
     func result(_ accumulator: Accumulator) -> Output
+    /// Whether records may be aggregated by their producers before an exchange. Pointless for accumulators that keep
+    /// every record.
+    static var combinesBeforeExchange: Bool { get }
+}
+
+extension AggregateFunction {
+    @inlinable public static var combinesBeforeExchange: Bool { true }
 }
 
 /// The number of records.
@@ -134,6 +141,7 @@ public struct Average<Input>: AggregateFunction {
 /// All records, in order of arrival: for window functions that need them.
 @frozen
 public struct Elements<Input: Codable & Sendable>: AggregateFunction {
+    @inlinable public static var combinesBeforeExchange: Bool { false }
     @inlinable
     public init() {}
     @inlinable

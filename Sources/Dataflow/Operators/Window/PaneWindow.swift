@@ -34,9 +34,11 @@ where Key: Hashable & Codable & Sendable, Aggregate: AggregateFunction, Aggregat
     @usableFromInline typealias KeyPane = Pane<Key, Aggregate.Accumulator>
     @usableFromInline let key: (Input) -> Key
     @usableFromInline let aggregate: Aggregate
-    @usableFromInline let result: (Key, Aggregate.Output, TimeWindow) throws -> Output
+    @usableFromInline let emit: (Key, Aggregate.Output, TimeWindow, Collector<Output>) throws -> Void
     @usableFromInline let grid: WindowGrid
     @usableFromInline let late: LateHandling<Input>
+    /// How long closed windows wait for late records; on processing time nothing is late.
+    @usableFromInline let lateness: Int64
     @usableFromInline let clock: RecordClock
     @usableFromInline let service: any ProcessingTimeService
     @usableFromInline let isProcessingTime: Bool
@@ -53,18 +55,32 @@ where Key: Hashable & Codable & Sendable, Aggregate: AggregateFunction, Aggregat
     @exclusivity(unchecked) @usableFromInline var merged: KeyPane?
     @exclusivity(unchecked) @usableFromInline var wakeAt = Int64.max
 
+    /// - Parameter result: makes the one result of a window.
+    @inlinable
+    public convenience init(
+        _ grid: WindowGrid, isProcessingTime: Bool, aggregate: Aggregate, key: @escaping (Input) -> Key,
+        late: LateHandling<Input>, in context: OperatorContext,
+        result: @escaping (Key, Aggregate.Output, TimeWindow) throws -> Output
+    ) throws {
+        try self.init(
+            grid, isProcessingTime: isProcessingTime, aggregate: aggregate, key: key, late: late, in: context,
+            emit: { key, value, window, out in out.emit(try result(key, value, window)) })
+    }
+
+    /// - Parameter emit: emits the results of a window; their timestamp is its last millisecond.
     @inlinable
     public init(
         _ grid: WindowGrid, isProcessingTime: Bool, aggregate: Aggregate, key: @escaping (Input) -> Key,
         late: LateHandling<Input>, in context: OperatorContext,
-        result: @escaping (Key, Aggregate.Output, TimeWindow) throws -> Output
+        emit: @escaping (Key, Aggregate.Output, TimeWindow, Collector<Output>) throws -> Void
     ) throws {
         self.grid = grid
         self.isProcessingTime = isProcessingTime
         self.aggregate = aggregate
         self.key = key
         self.late = late
-        self.result = result
+        self.emit = emit
+        lateness = isProcessingTime ? 0 : late.lateness
         hasher = try KeyHasher()
         collector = context.mainCollector()
         clock = context.recordClock
@@ -94,7 +110,7 @@ where Key: Hashable & Codable & Sendable, Aggregate: AggregateFunction, Aggregat
             throw LateHandling<Input>.untimed
         }
         for index in 0..<count {
-            let value = key(rows[index])
+            let value = (rows + index).lend(key)
             hashes[index] = hasher.hash(value)
             (keys + index).initialize(to: value)
         }
@@ -112,29 +128,45 @@ where Key: Hashable & Codable & Sendable, Aggregate: AggregateFunction, Aggregat
 
     @inlinable @inline(__always)
     func add(_ batch: Batch<Input>, _ range: Range<Int>, pane start: Int64) throws {
+        let moment = batch.times[range.lowerBound]
+        if moment < -TimestampRange.limit || moment > TimestampRange.limit { throw TimestampRange.error(moment) }
         let (firstEnd, lastEnd) = (grid.firstEnd(pane: start), grid.lastEnd(pane: start))
+        if firstEnd > lastEnd { return passBetween(batch, range) }
         if time != .min {
-            if lastEnd &- 1 &+ late.lateness <= time {
+            if lastEnd &- 1 &+ lateness <= time {
                 // Every window of the pane has closed.
                 for index in range { late.handle(batch.rows[index], at: batch.times[index]) }
                 return
             }
-            if firstEnd &- 1 &+ late.lateness <= time {
-                let closed = (time &- late.lateness &+ 1 &- firstEnd) / grid.slide &+ 1
+            if firstEnd &- 1 &+ lateness <= time {
+                let closed = (time &- lateness &+ 1 &- firstEnd) / grid.slide &+ 1
                 late.countPartial(Int(closed) * range.count)
             }
         }
-        if firstEnd > lastEnd || lastEnd <= start { return }  // between windows (slide > size): in none
         let pane = pane(start)
         pane.table.resolve(
             keys + range.lowerBound, hashes: hashes + range.lowerBound, count: range.count,
             into: slots, onInsert: { _ in })
         if pane.table.slotLimit > pane.accumulators.capacity { pane.accumulators.reserve(pane.table.slotLimit) }
         let (rows, slots, aggregate) = (batch.rows + range.lowerBound, self.slots, self.aggregate)
+        let hasFired = time != .min && firstEnd &- 1 <= time
         for index in 0..<range.count {
             aggregate.add(rows[index], to: &pane.accumulators.address(Int(slots[index])).pointee)
+            // A window that has fired fires again with every record.
+            if hasFired { try fireAgain(range.lowerBound &+ index, firstEnd: firstEnd, lastEnd: lastEnd) }
         }
-        if time != .min && firstEnd &- 1 <= time { try fireAgain(range, firstEnd: firstEnd, lastEnd: lastEnd) }
+    }
+
+    /// Records between two windows (slide > size) are in none: late by their own time, or left out.
+    @inlinable @inline(never)
+    func passBetween(_ batch: Batch<Input>, _ range: Range<Int>) {
+        for index in range {
+            if time != .min && batch.times[index] &+ lateness <= time {
+                late.handle(batch.rows[index], at: batch.times[index])
+            } else {
+                late.countOutside(1)
+            }
+        }
     }
 
     /// The pane that starts at a moment, made when it is new.
@@ -167,31 +199,42 @@ where Key: Hashable & Codable & Sendable, Aggregate: AggregateFunction, Aggregat
     /// Fires the windows that end at or before `newTime + 1` and drops what nobody needs any more.
     @inlinable
     func advance(to newTime: Int64) throws {
+        if newTime <= time { return }
         if let first = panes.first, max(grid.firstEnd(pane: first.start), time == .min ? .min : time &+ 2) &- 1 <= newTime {
-            try fireWindows(upTo: newTime)
+            while let end = nextEnd(), end &- 1 <= newTime {
+                try fire(windowEnd: end)
+                time = end &- 1
+            }
         }
-        time = max(time, newTime)
+        time = newTime
         dropClosed()
     }
 
+    /// The end of the earliest window that has records and has not fired.
     @inlinable @inline(never)
-    func fireWindows(upTo newTime: Int64) throws {
-        var end = Int64.min
-        var index = 0
+    func nextEnd() -> Int64? {
+        // Windows that end at or before time + 1 have fired.
+        let fired = time == .min ? .min : time &+ 1
+        var index = place(of: fired == .min ? .min : fired &- grid.size)
         while index < panes.count {
             let start = panes[index].start
-            var next = grid.firstEnd(pane: start)
-            // Windows that ended at or before time + 1 have fired, those up to `end` in this call.
-            let fired = max(end, time == .min ? .min : time &+ 1)
-            if next <= fired { next = next &+ ((fired &- next) / grid.slide &+ 1) &* grid.slide }
-            if next > grid.lastEnd(pane: start) {
-                index += 1
-                continue
-            }
-            if next &- 1 > newTime { return }
-            try fire(windowEnd: next)
-            end = next
+            var end = grid.firstEnd(pane: start)
+            if end <= fired { end = end &+ ((fired &- end) / grid.slide &+ 1) &* grid.slide }
+            if end <= grid.lastEnd(pane: start) { return end }
+            index &+= 1
         }
+        return nil
+    }
+
+    /// The place of the first pane that starts at or after a moment.
+    @inlinable
+    func place(of start: Int64) -> Int {
+        var (low, high) = (0, panes.count)
+        while low < high {
+            let middle = (low &+ high) / 2
+            if panes[middle].start < start { low = middle &+ 1 } else { high = middle }
+        }
+        return low
     }
 
     @inlinable
@@ -199,27 +242,24 @@ where Key: Hashable & Codable & Sendable, Aggregate: AggregateFunction, Aggregat
         let start = end &- grid.size
         let window = TimeWindow(start, end)
         clock.time = end &- 1
-        var only: KeyPane?
-        var several = false
-        for pane in panes where pane.start >= start && pane.start < end {
-            if only == nil { only = pane } else { several = true }
-        }
-        guard let only else { return }
-        let source = several ? mergePanes(from: start, to: end) : only
-        let (table, aggregate, result, collector) = (source.table, aggregate, result, collector)
+        let (first, last) = (place(of: start), place(of: end))
+        if first == last { return }
+        let source = last &- first > 1 ? mergePanes(first..<last) : panes[first]
+        let (table, aggregate, emit, collector) = (source.table, aggregate, emit, collector)
         for slot in 0..<table.slotLimit {
             let value = aggregate.result(source.accumulators.address(slot).pointee)
-            collector.emit(try result(table.key(at: slot), value, window), at: end &- 1)
+            try emit(table.key(at: slot), value, window, collector)
         }
     }
 
     /// Merges the panes of a window into one, oldest first.
     @inlinable
-    func mergePanes(from start: Int64, to end: Int64) -> KeyPane {
+    func mergePanes(_ places: Range<Int>) -> KeyPane {
         let target = merged ?? KeyPane(initial: aggregate.makeAccumulator())
         merged = target
         target.reset()
-        for pane in panes where pane.start >= start && pane.start < end {
+        for place in places {
+            let pane = panes[place]
             let table = pane.table
             for slot in 0..<table.slotLimit {
                 let (to, isNew) = target.table.findOrInsert(table.key(at: slot), hash: table.hash(at: slot))
@@ -235,37 +275,33 @@ where Key: Hashable & Codable & Sendable, Aggregate: AggregateFunction, Aggregat
         return target
     }
 
-    /// Late records that were still accepted: each fires its closed windows again with the new result.
+    /// A late record that was still accepted fires its closed windows again with the new result.
     @inlinable @inline(never)
-    func fireAgain(_ range: Range<Int>, firstEnd: Int64, lastEnd: Int64) throws {
-        for index in range {
-            var end = firstEnd
-            while end <= lastEnd && end &- 1 <= time {
-                if end &- 1 &+ late.lateness > time {
-                    try fire(windowEnd: end, key: keys[index], hash: hashes[index])
-                }
-                end = end &+ grid.slide
-            }
+    func fireAgain(_ index: Int, firstEnd: Int64, lastEnd: Int64) throws {
+        var end = firstEnd
+        while end <= lastEnd && end &- 1 <= time {
+            if end &- 1 &+ lateness > time { try fire(windowEnd: end, key: keys[index], hash: hashes[index]) }
+            end = end &+ grid.slide
         }
     }
 
     @inlinable
     func fire(windowEnd end: Int64, key: Key, hash: UInt64) throws {
         var total: Aggregate.Accumulator?
-        for pane in panes where pane.start >= end &- grid.size && pane.start < end {
+        for place in place(of: end &- grid.size)..<place(of: end) {
+            let pane = panes[place]
             guard let slot = pane.table.find(key, hash: hash) else { continue }
             let part = pane.accumulators.address(slot).pointee
             if total == nil { total = part } else { aggregate.merge(part, into: &total!) }  // set: not nil here
         }
         guard let total else { return }
-        collector.emit(
-            try result(key, aggregate.result(total), TimeWindow(end &- grid.size, end)), at: end &- 1)
+        clock.time = end &- 1
+        try emit(key, aggregate.result(total), TimeWindow(end &- grid.size, end), collector)
     }
 
     @inlinable
     func dropClosed() {
-        while let first = panes.first, grid.lastEnd(pane: first.start) &- 1 &+ late.lateness <= time || time == .max,
-            !panes.isEmpty
+        while let first = panes.first, grid.lastEnd(pane: first.start) &- 1 &+ lateness <= time || time == .max
         {
             panes.removeFirst()
             first.reset()
@@ -289,7 +325,7 @@ where Key: Hashable & Codable & Sendable, Aggregate: AggregateFunction, Aggregat
             self.wakeAt = .max
             try self.advance(to: self.service.now &- 1)
             try self.collector.flush()
-            if let first = self.panes.first { self.wake(at: max(moment + self.grid.slide, first.start)) }
+            if let end = self.nextEnd(), end < self.wakeAt { self.wake(at: end) }
         }
     }
 

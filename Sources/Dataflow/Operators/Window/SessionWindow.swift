@@ -31,9 +31,11 @@ where Key: Hashable & Codable & Sendable, Aggregate: AggregateFunction, Aggregat
     public let collector: Collector<Output>
     @usableFromInline let key: (Input) -> Key
     @usableFromInline let aggregate: Aggregate
-    @usableFromInline let result: (Key, Aggregate.Output, TimeWindow) throws -> Output
+    @usableFromInline let emit: (Key, Aggregate.Output, TimeWindow, Collector<Output>) throws -> Void
     @usableFromInline let gap: Int64
     @usableFromInline let late: LateHandling<Input>
+    /// How long closed sessions wait for late records; on processing time nothing is late.
+    @usableFromInline let lateness: Int64
     @usableFromInline let clock: RecordClock
     @usableFromInline let service: any ProcessingTimeService
     @usableFromInline let isProcessingTime: Bool
@@ -42,18 +44,32 @@ where Key: Hashable & Codable & Sendable, Aggregate: AggregateFunction, Aggregat
     // Used by one task alone.
     @exclusivity(unchecked) @usableFromInline var time = Int64.min
 
+    /// - Parameter result: makes the one result of a session.
+    @inlinable
+    public convenience init(
+        gap: Int64, isProcessingTime: Bool, aggregate: Aggregate, key: @escaping (Input) -> Key,
+        late: LateHandling<Input>, in context: OperatorContext,
+        result: @escaping (Key, Aggregate.Output, TimeWindow) throws -> Output
+    ) throws {
+        try self.init(
+            gap: gap, isProcessingTime: isProcessingTime, aggregate: aggregate, key: key, late: late, in: context,
+            emit: { key, value, window, out in out.emit(try result(key, value, window)) })
+    }
+
+    /// - Parameter emit: emits the results of a session; their timestamp is its last millisecond.
     @inlinable
     public init(
         gap: Int64, isProcessingTime: Bool, aggregate: Aggregate, key: @escaping (Input) -> Key,
         late: LateHandling<Input>, in context: OperatorContext,
-        result: @escaping (Key, Aggregate.Output, TimeWindow) throws -> Output
+        emit: @escaping (Key, Aggregate.Output, TimeWindow, Collector<Output>) throws -> Void
     ) throws {
         self.gap = gap
         self.isProcessingTime = isProcessingTime
         self.aggregate = aggregate
         self.key = key
         self.late = late
-        self.result = result
+        self.emit = emit
+        lateness = isProcessingTime ? 0 : late.lateness
         collector = context.mainCollector()
         clock = context.recordClock
         service = context.processingTime
@@ -99,13 +115,14 @@ where Key: Hashable & Codable & Sendable, Aggregate: AggregateFunction, Aggregat
     /// Adds a record, merging the sessions that it joins: those within less than a gap before or after it.
     @inlinable @inline(never)
     func add(_ record: Input, at moment: Int64, to list: inout [Session<Aggregate.Accumulator>]) throws {
+        if moment < -TimestampRange.limit || moment > TimestampRange.limit { throw TimestampRange.error(moment) }
         var (start, end) = (moment, moment &+ gap)
         let joined = list.indices.filter { list[$0].start < end && start < list[$0].end }
         for index in joined {
             start = min(start, list[index].start)
             end = max(end, list[index].end)
         }
-        if time != .min && end &- 1 &+ late.lateness <= time {
+        if time != .min && end &- 1 &+ lateness <= time {
             late.handle(record, at: moment)
             return
         }
@@ -113,16 +130,17 @@ where Key: Hashable & Codable & Sendable, Aggregate: AggregateFunction, Aggregat
         if let first = joined.first { session.accumulator = list[first].accumulator }
         for index in joined.dropFirst() { aggregate.merge(list[index].accumulator, into: &session.accumulator) }
         aggregate.add(record, to: &session.accumulator)
-        let previousTimer = joined.isEmpty
+        // The timer of a session that has fired stands at the end of its lateness.
+        let needsTimer = joined.count != 1 || joined.contains { list[$0].hasFired }
         for index in joined.reversed() { list.remove(at: index) }
         let isDue = time != .min && end &- 1 <= time
         session.hasFired = isDue
         let position = list.firstIndex { $0.start > start } ?? list.count
         list.insert(session, at: position)
         if isDue {
-            try emit(session)
-            register(at: end &- 1 &+ late.lateness)
-        } else if previousTimer || joined.count > 1 {
+            try fire(session)
+            register(at: end &- 1 &+ lateness)
+        } else if needsTimer {
             // A session keeps one timer; when that fires early, it is set anew at the end as it is then.
             register(at: end &- 1)
         }
@@ -139,11 +157,11 @@ where Key: Hashable & Codable & Sendable, Aggregate: AggregateFunction, Aggregat
     }
 
     @inlinable
-    func emit(_ session: Session<Aggregate.Accumulator>) throws {
-        collector.emit(
-            try result(
-                runtime.store.currentKey, aggregate.result(session.accumulator), TimeWindow(session.start, session.end)),
-            at: session.end &- 1)
+    func fire(_ session: Session<Aggregate.Accumulator>) throws {
+        clock.time = session.end &- 1
+        try emit(
+            runtime.store.currentKey, aggregate.result(session.accumulator), TimeWindow(session.start, session.end),
+            collector)
     }
 
     @inlinable
@@ -162,30 +180,35 @@ where Key: Hashable & Codable & Sendable, Aggregate: AggregateFunction, Aggregat
         guard timers.nextTime <= newTime else { return }
         while let timer = timers.popDue(newTime) {
             runtime.store.slot = Int(timer.slot)
-            let list = sessions.address(ofSlot: Int(timer.slot))
-            var index = 0
-            while index < list.pointee.count {
-                let session = list.pointee[index]
-                if session.end &- 1 > time {
-                    register(at: session.end &- 1)
-                    index += 1
-                    continue
-                }
-                if !session.hasFired {
-                    try emit(session)
-                    list.pointee[index].hasFired = true
-                }
-                if session.end &- 1 &+ late.lateness <= time {
-                    list.pointee.remove(at: index)
-                } else {
-                    register(at: session.end &- 1 &+ late.lateness)
-                    index += 1
-                }
-            }
+            try visit(sessions.address(ofSlot: Int(timer.slot)), isProcessingTime ? timer.time &- 1 : timer.time)
             runtime.store.mayBeEmpty = true
             runtime.noteEmptied()
         }
         runtime.endBatch()
+    }
+
+    /// Fires the sessions of the current key that are over at `moment` and forgets those that nothing can join.
+    @inlinable
+    func visit(_ list: UnsafeMutablePointer<[Session<Aggregate.Accumulator>]>, _ moment: Int64) throws {
+        var index = 0
+        while index < list.pointee.count {
+            let session = list.pointee[index]
+            if session.end &- 1 > moment {
+                register(at: session.end &- 1)
+                index += 1
+                continue
+            }
+            if !session.hasFired {
+                try fire(session)
+                list.pointee[index].hasFired = true
+            }
+            if session.end &- 1 &+ lateness <= moment {
+                list.pointee.remove(at: index)
+            } else {
+                register(at: session.end &- 1 &+ lateness)
+                index += 1
+            }
+        }
     }
 
     @inlinable

@@ -93,7 +93,7 @@ public struct WindowGrid: Hashable, Sendable {
     /// - Throws: `ThalwegError(.job)` for sizes and slides that are not whole, positive milliseconds.
     public init(size: Duration, slide: Duration, offset: Duration) throws(ThalwegError) {
         let (size, slide, offset) = (size.wholeMilliseconds, slide.wholeMilliseconds, offset.wholeMilliseconds)
-        guard size > 0, slide > 0, size < 1 << 50, slide < 1 << 50, abs(offset) < slide else {
+        guard size > 0, slide > 0, size < 1 << 50, slide < 1 << 50, offset > -slide, offset < slide else {
             throw ThalwegError(
                 .job, "a window's size, slide or offset is out of range",
                 detail: "size \(size) ms, slide \(slide) ms, offset \(offset) ms",

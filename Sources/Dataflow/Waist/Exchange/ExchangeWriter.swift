@@ -13,9 +13,28 @@ public final class ExchangeWriter<Element> {
     @usableFromInline let maxParallelism: Int
     @usableFromInline let hash: ((Batch<Element>, UnsafeMutablePointer<UInt64>) throws -> Void)?
     @usableFromInline let hashes: UnsafeMutablePointer<UInt64>
-    @usableFromInline let lanes: UnsafeMutablePointer<Batch<Element>>
+    @usableFromInline let lanes: UnsafeMutablePointer<Lane>
     // Used by one task alone.
     @exclusivity(unchecked) @usableFromInline var next: Int
+
+    /// What is gathered for one channel. Pointers and count lie beside the batch so that the scattering loop touches no
+    /// reference count; the batch's own count is set when it is sent.
+    @frozen
+    @usableFromInline
+    struct Lane {
+        @usableFromInline var batch: Batch<Element>
+        @usableFromInline var rows: UnsafeMutablePointer<Element>
+        @usableFromInline var times: UnsafeMutablePointer<Int64>
+        @usableFromInline var count = 0
+        @usableFromInline var isTimed = false
+
+        @inlinable
+        init(_ batch: Batch<Element>) {
+            self.batch = batch
+            rows = batch.rows
+            times = batch.times
+        }
+    }
 
     @inlinable
     public init(
@@ -30,11 +49,12 @@ public final class ExchangeWriter<Element> {
         next = channels.isEmpty ? 0 : subtask % channels.count
         hashes = .allocate(capacity: capacity)
         lanes = .allocate(capacity: channels.count)
-        for lane in 0..<channels.count { (lanes + lane).initialize(to: Batch(capacity: capacity)) }
+        for lane in 0..<channels.count { (lanes + lane).initialize(to: Lane(Batch(capacity: capacity))) }
     }
 
     deinit {
         hashes.deallocate()
+        for lane in 0..<channels.count { lanes[lane].batch.count = lanes[lane].count }
         lanes.deinitialize(count: channels.count)
         lanes.deallocate()
     }
@@ -68,24 +88,23 @@ public final class ExchangeWriter<Element> {
     /// Hands a batch over as it is when it is well filled, else adds its records to what is gathered.
     @inlinable
     func sendWhole(_ batch: Batch<Element>, to lane: Int) {
-        let gathered = lanes[lane]
-        if gathered.count > 0 && gathered.count + batch.count > capacity || gathered.isTimed != batch.isTimed {
+        if lanes[lane].count > 0 && lanes[lane].count + batch.count > capacity || lanes[lane].isTimed != batch.isTimed {
             flush(lane)
         }
-        if lanes[lane].isEmpty && batch.count * 2 >= capacity {
+        if lanes[lane].count == 0 && batch.count * 2 >= capacity {
             let carrier = freshBatch(lane)
             carrier.swapContents(with: batch)
             carrier.split = -1
             channels[lane].send(.batch(carrier))
             return
         }
-        let target = lanes[lane]
-        (target.rows + target.count).moveInitialize(from: batch.rows, count: batch.count)
-        if batch.isTimed { (target.times + target.count).update(from: batch.times, count: batch.count) }
-        target.isTimed = batch.isTimed
-        target.count += batch.count
+        let (target, end, count) = (lanes + lane, lanes[lane].count, batch.count)
+        (target.pointee.rows + end).moveInitialize(from: batch.rows, count: count)
+        if batch.isTimed { (target.pointee.times + end).update(from: batch.times, count: count) }
+        target.pointee.isTimed = batch.isTimed
+        target.pointee.count = end + count
         batch.count = 0
-        if target.count == capacity { flush(lane) }
+        if end + count == capacity { flush(lane) }
     }
 
     @inlinable
@@ -101,14 +120,15 @@ public final class ExchangeWriter<Element> {
                 lanes[lane].isTimed = isTimed
             }
         }
+        let capacity = self.capacity
         for index in 0..<count {
             let group = KeyGroup.of(hash: hashes[index], maxParallelism: maxParallelism)
             let lane = KeyGroup.subtask(of: group, maxParallelism: maxParallelism, parallelism: width)
-            let target = lanes[lane]
-            let end = target.count
-            (target.rows + end).moveInitialize(from: rows + index, count: 1)
-            if isTimed { (target.times + end).pointee = times[index] }
-            target.count = end &+ 1
+            let target = lanes + lane
+            let end = target.pointee.count
+            (target.pointee.rows + end).moveInitialize(from: rows + index, count: 1)
+            if isTimed { (target.pointee.times + end).pointee = times[index] }
+            target.pointee.count = end &+ 1
             if end &+ 1 == capacity { flush(lane) }
         }
         batch.count = 0
@@ -123,10 +143,12 @@ public final class ExchangeWriter<Element> {
 
     @inlinable
     func flush(_ lane: Int) {
-        let full = lanes[lane]
-        if full.isEmpty { return }
-        let isTimed = full.isTimed
-        lanes[lane] = freshBatch(lane)
+        let isTimed = lanes[lane].isTimed
+        if lanes[lane].count == 0 { return }
+        let full = lanes[lane].batch
+        full.count = lanes[lane].count
+        full.isTimed = isTimed
+        lanes[lane] = Lane(freshBatch(lane))
         lanes[lane].isTimed = isTimed
         channels[lane].send(.batch(full))
     }

@@ -1,0 +1,7 @@
+// SPDX-License-Identifier: Apache-2.0
+// Calling one function of mimalloc makes the linker keep the library, whose malloc and free then replace the C library's.
+#include "CAllocator.h"
+
+int mi_version(void);
+
+int thalweg_allocator_version(void) { return mi_version(); }

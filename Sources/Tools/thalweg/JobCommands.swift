@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+//  `thalweg run JOB` and `thalweg plan JOB`: a job is an executable, so this process becomes it.
+
+import ArgumentParser
+import Glibc
+import Thalweg
+
+struct JobRunCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "run", abstract: "Run a job's executable.",
+        discussion: "The same as calling the executable itself: thalweg run ./hot-items --input bids.jsonl")
+
+    @Argument(help: "The job's executable.")
+    var job: String
+
+    @Argument(parsing: .allUnrecognized, help: "The job's options.")
+    var options: [String] = []
+
+    func run() async throws { throw JobExecutable.become(job, ["run"] + options) }
+}
+
+struct JobPlanCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "plan", abstract: "Show the steps and tasks of a job's executable without running it.")
+
+    @Argument(help: "The job's executable.")
+    var job: String
+
+    @Argument(parsing: .allUnrecognized, help: "The job's options, and --format text|json|dot.")
+    var options: [String] = []
+
+    func run() async throws { throw JobExecutable.become(job, ["plan"] + options) }
+}
+
+enum JobExecutable {
+    /// Replaces this process by a job's executable; returns only when that fails.
+    static func become(_ path: String, _ arguments: [String]) -> ThalwegError {
+        // A bare name means a file here, not a program on the search path.
+        let file = path.contains("/") ? path : "./" + path
+        var list: [UnsafeMutablePointer<CChar>?] = ([file] + arguments).map { strdup($0) }
+        list.append(nil)
+        execv(file, list)
+        let reason = String(cString: strerror(errno))
+        for text in list { free(text) }
+        return ThalwegError(
+            .job, "the job cannot be started", detail: "\(file): \(reason)",
+            hint: "give the path of an executable whose main type is a StreamJob; SQL files are not supported yet")
+    }
+}

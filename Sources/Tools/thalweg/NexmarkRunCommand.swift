@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+//  `thalweg nexmark run`: one query, measured or checked.
+
+import ArgumentParser
+import Thalweg
+import ThalwegNexmark
+
+struct NexmarkRunCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "run", abstract: "Run a Nexmark query.",
+        discussion: """
+            Without --golden the rows are dropped and what the run cost is printed. With it the final table is written, \
+            one row per line, sorted by byte: the form of the golden results. The result of q12 depends on processing \
+            time, so it is another one each time.
+            """)
+
+    @Option(help: "q0 to q22.")
+    var query: String
+
+    @Option(help: "JSON lines to read.")
+    var input: String?
+
+    @Option(help: "How many events to generate.")
+    var events: Int64?
+
+    @Option(help: "The seed of the generated events.")
+    var seed: Int64 = 42
+
+    @Option(help: "The number of subtasks of each step.")
+    var parallelism = 1
+
+    @Option(
+        name: .customLong("set"),
+        help: ArgumentHelp("An engine setting, such as batch-capacity=256.", valueName: "key=value"))
+    var assignments: [String] = []
+
+    @Option(help: "Write the final table to this file.")
+    var golden: String?
+
+    @Flag(help: "Generate every field of every event, also those that the query does not read.")
+    var fullRows = false
+
+    @Flag(help: "Print what the run cost as a JSON object.")
+    var json = false
+
+    func validate() throws {
+        guard (input == nil) != (events == nil) else { throw ValidationError("give either --input or --events") }
+        if let events, events < 0 { throw ValidationError("--events must not be negative, not \(events)") }
+        guard parallelism >= 1 else { throw ValidationError("--parallelism must be at least 1, not \(parallelism)") }
+        if fullRows && input != nil { throw ValidationError("--full-rows goes with --events") }
+    }
+
+    func run() async throws {
+        let query = try NexmarkQueries.named(query)
+        let input = input.map { NexmarkInput.files($0) }
+            ?? .generator(events: events ?? 0, seed: seed, fullRows: fullRows)
+        let file = try golden.map { try OutputFile($0) }
+        let result = NexmarkResult()
+        let env = StreamEnvironment()
+        env.settings.parallelism = parallelism
+        for assignment in assignments { try env.settings.set(assignment) }
+        try query.build(input, to: file == nil ? .blackHole : .result(result), in: env)
+        let summary = try await RunSummary.run(self.query, events: events, in: env)
+        if let file {
+            for row in try result.table.sortedRows() { try file.write(Array((row + "\n").utf8)) }
+            try file.close()
+        }
+        if json { print(summary.json) } else if file == nil { print(summary.line) }
+    }
+}
