@@ -5,6 +5,7 @@
 @_exported import ThalwegConnectors
 @_exported import ThalwegData
 @_exported import ThalwegFormats
+@_exported import ThalwegGraph
 @_exported import ThalwegOperator
 @_exported import ThalwegOperators
 @_exported import ThalwegRuntime

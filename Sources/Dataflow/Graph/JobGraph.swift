@@ -40,6 +40,7 @@ public struct JobGraph: Sendable {
         for node in graph.nodes {
             let wanted = node.parallelism ?? parallelism
             let width = min(wanted, node.parallelismMax ?? wanted)
+            try Self.check(node, width: width, maxParallelism: maxParallelism)
             if let vertex = Self.chain(of: node, width: width, vertices: vertices, vertexOf: vertexOf) {
                 vertices[vertex].nodes.append(node.id)
                 vertexOf.append(vertex)
@@ -47,6 +48,25 @@ public struct JobGraph: Sendable {
                 vertices.append(JobVertex(id: vertices.count, nodes: [node.id], parallelism: width))
                 vertexOf.append(vertices.count - 1)
             }
+        }
+    }
+
+    private static func check(_ node: StreamNode, width: Int, maxParallelism: Int) throws(ThalwegError) {
+        guard (1...maxParallelism).contains(width) else {
+            throw ThalwegError(
+                .job, "the parallelism of a step is out of range",
+                detail: "step \"\(node.name)\": \(width) is not in 1...\(maxParallelism)",
+                hint: "choose a parallelism up to the maximum parallelism, or raise the latter")
+        }
+        var types: [String: String] = [:]
+        for output in node.outputs {
+            if let known = types[output.id], known != output.type {
+                throw ThalwegError(
+                    .job, "a side output is declared twice with different types",
+                    detail: "step \"\(node.name)\" declares \"\(output.id)\" of \(known) and of \(output.type)",
+                    hint: "give each side output its own id")
+            }
+            types[output.id] = output.type
         }
     }
 

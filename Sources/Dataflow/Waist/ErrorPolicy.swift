@@ -87,6 +87,13 @@ public final class RecordErrorHandler {
         }
     }
 
+    /// What the job fails with when a timer's function throws: there is no record that could be left out.
+    public func timerFailure(_ error: any Error, at time: EventTime, key: Any) -> ThalwegError {
+        ThalwegError(
+            .task, "operator \"\(operatorName)\" failed in a timer", detail: "at \(time), key \(key)",
+            hint: "handle the case in onTimer", cause: error)
+    }
+
     /// Hands on the dead letters gathered so far.
     public func flush() throws { try letters?.flush() }
 }

@@ -32,7 +32,8 @@ public enum InputStatus: String, Hashable, Sendable {
 /// Merges the watermarks and statuses of several inputs into one.
 ///
 /// Event time is the minimum over the active inputs. With none active but some idle it stays; when all are finished it
-/// goes to the end, once. A value: it decides, its caller acts.
+/// goes to the end, once. An input whose watermark is the end has nothing more to promise: it counts as finished. A
+/// value: it decides, its caller acts.
 public struct SignalMerger: Sendable {
     private var watermarks: [Watermark]
     private var statuses: [InputStatus]
@@ -83,9 +84,13 @@ public struct SignalMerger: Sendable {
         }
         var signals: [Signal] = []
         var low: Watermark?
-        for (watermark, status) in zip(watermarks, statuses) where status == .active {
-            low = min(low ?? watermark, watermark)
+        var isAnyIdle = false
+        for (watermark, status) in zip(watermarks, statuses) {
+            if status == .idle { isAnyIdle = true }
+            // The end of one input must not let event time leap while another is merely idle.
+            if status == .active && watermark != .end { low = min(low ?? watermark, watermark) }
         }
+        if low == nil && !isAnyIdle { low = .end }
         if let low {
             if isIdle {
                 isIdle = false

@@ -58,6 +58,10 @@ final class LocalSourceLink: SourceLink {
     private var allowed = Int64.max
     private var sawNoMore = false
     private var isStarted = false
+    private(set) var hasBeenAssigned = false
+    /// The splits of this subtask that its alignment group may wait for.
+    private var taken: [Int32] = []
+    private var isBlind = false
     let wake: @Sendable () -> Void
 
     init(
@@ -81,14 +85,26 @@ final class LocalSourceLink: SourceLink {
         if subtask == 0 && !isStarted {
             isStarted = true
             try carryOut(coordinator.start())
+            // Those without a split no longer hold back event time.
+            for inbox in inboxes { inbox.wake() }
         }
-        return inboxes[subtask].takeAll()
+        let splits = inboxes[subtask].takeAll()
+        if !splits.isEmpty { hasBeenAssigned = true }
+        if group != nil { taken += splits.compactMap { ($0 as? any AnyAssignedSplit)?.number } }
+        if isBlind { leaveUnheard() }
+        return splits
     }
 
     private func carryOut(_ actions: [CoordinatorAction]) throws {
         for action in actions {
             switch action {
-            case .assign(let split, let subtask): inboxes[subtask].add(split)
+            case .assign(let split, let subtask):
+                if let group, let split = split as? any AnyAssignedSplit {
+                    // The group waits for the split from now on, not only once its reader has taken it up.
+                    let member = AlignmentGroups.Member(node: node, subtask: subtask, split: split.number)
+                    _ = groups.report(.none, of: member, in: group)
+                }
+                inboxes[subtask].add(split)
             case .noMoreSplits(let subtask): inboxes[subtask].setNoMore()
             case .callAgain(let delay):
                 timers.schedule(at: timers.now + max(1, delay.wholeMilliseconds)) { [weak self] in
@@ -122,8 +138,19 @@ final class LocalSourceLink: SourceLink {
 
     func report(watermark: Watermark, of split: Int32) {
         guard let group else { return }
+        if split < 0 && !isBlind {
+            // The records' splits are not known here: they will never speak for themselves.
+            isBlind = true
+            leaveUnheard()
+        }
         watermarks[split] = watermark.time.milliseconds
         allowed = groups.report(watermark, of: member(split), in: group)
+    }
+
+    private func leaveUnheard() {
+        guard let group else { return }
+        for split in taken { groups.leave(member(split), of: group) }
+        taken = []
     }
 
     func report(status: InputStatus, of split: Int32) {

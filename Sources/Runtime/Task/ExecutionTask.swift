@@ -24,6 +24,8 @@ final class ExecutionTask {
     private var inputs: [Input] = []
     private var finishedInputs: Set<Int> = []
     private var nextInput = 0
+    private var headSignal: (Signal) throws -> Void = { _ in }
+    private var owesFlush = false
     private var source: OperatorInstance?
     private var outputs: [Channel] = []
     private var holders: [() -> Bool] = []
@@ -41,10 +43,15 @@ final class ExecutionTask {
         self.timers = timers
     }
 
-    func assemble(operators: [OperatorInstance], inputs: [Input], outputs: [Channel]) {
+    /// - Parameter headSignal: signals the head of the chain, of a source its consumers.
+    func assemble(
+        operators: [OperatorInstance], inputs: [Input], outputs: [Channel],
+        headSignal: @escaping (Signal) throws -> Void
+    ) {
         self.operators = operators
         self.inputs = inputs
         self.outputs = outputs
+        self.headSignal = headSignal
         source = operators.first { $0.poll != nil }
         holders = operators.compactMap(\.isHeldUp)
     }
@@ -53,11 +60,17 @@ final class ExecutionTask {
     func poll() throws -> PollResult {
         if isFinished { return .finished }
         let fired = try timers.fireDue()
+        owesFlush = owesFlush || fired
         if isHeldUp {
             heldUp.time = timers.now
             return fired ? .progress : .idle
         }
         let result = try source?.poll?() ?? pollInputs()
+        if result == .idle && owesFlush {
+            // What timers emitted must not wait for the next record.
+            owesFlush = false
+            try headSignal(.flush)
+        }
         if result == .finished {
             isFinished = true
             timers.removeAll()
@@ -70,6 +83,12 @@ final class ExecutionTask {
     private var isHeldUp: Bool { outputs.contains { $0.isFull } || holders.contains { $0() } }
 
     private func pollInputs() throws -> PollResult {
+        if inputs.isEmpty {
+            // A subtask that nobody sends to (behind `global`) still has to tell its consumers that it has ended.
+            try headSignal(.watermark(.end))
+            try headSignal(.end)
+            return .finished
+        }
         var progressed = false
         for _ in 0..<inputs.count {
             let index = nextInput

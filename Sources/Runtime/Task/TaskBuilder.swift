@@ -92,32 +92,38 @@ struct TaskBuilder {
                     groups: groups, heldUp: task.heldUp)
             }
         }
-        // Consumers first: an operator is made with its outlets at hand.
-        for id in vertex.nodes.reversed() {
-            let node = graph.streamGraph.nodes[id]
-            let outlets = try makeOutlets(
-                of: node, subtask: subtask, task: task, instances: instances, mergers: &mergers, outputs: &outputs)
-            let context = OperatorContext(
-                name: node.name, subtask: subtask, parallelism: vertex.parallelism,
-                maxParallelism: graph.maxParallelism, processingTime: task.timers,
-                metrics: metrics.register(node: id, subtask: subtask), objectReuse: settings.objectReuse,
-                batchCapacity: settings.batchCapacity, outlets: outlets, sourceLink: link,
-                wake: { wakers.wake(number) }, commits: commits)
-            let instance: OperatorInstance
-            do { instance = try node.factory(context) } catch {
-                // What was made for this task belongs to no task yet.
-                for made in instances.values { made.close() }
-                throw error
+        var headSignal: (Signal) throws -> Void = { _ in }
+        do {
+            // Consumers first: an operator is made with its outlets at hand.
+            for id in vertex.nodes.reversed() {
+                let node = graph.streamGraph.nodes[id]
+                let outlets = try makeOutlets(
+                    of: node, subtask: subtask, task: task, instances: instances, mergers: &mergers, outputs: &outputs)
+                let context = OperatorContext(
+                    name: node.name, subtask: subtask, parallelism: vertex.parallelism,
+                    maxParallelism: graph.maxParallelism, processingTime: task.timers,
+                    metrics: metrics.register(node: id, subtask: subtask), objectReuse: settings.objectReuse,
+                    batchCapacity: settings.batchCapacity, outlets: outlets, sourceLink: link,
+                    wake: { wakers.wake(number) }, commits: commits)
+                let instance = try node.factory(context)
+                instances[id] = instance
+                mergers[id] = MergingPort(slots: slotCount(of: node, subtask: subtask), signal: instance.signal)
+                // The first node of a vertex is made last: it is the head of the chain.
+                headSignal = node.inputs.isEmpty ? context.signalForwarder() : instance.signal
             }
-            instances[id] = instance
-            mergers[id] = MergingPort(slots: slotCount(of: node, subtask: subtask), signal: instance.signal)
+        } catch {
+            // What was made already (files being written) is not in a task yet.
+            for instance in instances.values { instance.close() }
+            throw error
         }
         var inputs: [ExecutionTask.Input] = []
         for id in vertex.nodes {
             guard let instance = instances[id], let merger = mergers[id] else { continue }
             inputs += try makeInputs(of: graph.streamGraph.nodes[id], subtask: subtask, instance, merger)
         }
-        task.assemble(operators: vertex.nodes.compactMap { instances[$0] }, inputs: inputs, outputs: outputs)
+        task.assemble(
+            operators: vertex.nodes.compactMap { instances[$0] }, inputs: inputs, outputs: outputs,
+            headSignal: headSignal)
     }
 
     /// How many streams of signals reach a node in one subtask: one per chained edge, one per channel of an exchange.

@@ -68,7 +68,13 @@ public final class FileSinkWriter<Element>: SinkWriter where Element: Sendable {
         temporary = final[..<slash] + "." + final[slash...] + ".inprogress"
         writer = try format.makeWriter()
         output = try fileSystem.create(temporary)
-        try writer.writeHeader(to: &buffer)
+        do throws(ThalwegError) {
+            try writer.writeHeader(to: &buffer)
+        } catch {
+            output.close()
+            fileSystem.remove(temporary)
+            throw error
+        }
     }
 
     public func write(_ batch: Batch<Element>) throws {

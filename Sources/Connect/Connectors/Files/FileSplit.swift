@@ -33,7 +33,8 @@ public struct FileEnumerator: SplitEnumerator {
     private let fileSystem: any FileSystem
     private let rangeBytes: Int64?
     private let interval: Duration?
-    private var pending: [FileSplit] = []
+    // A slice: taking the first is O(1).
+    private var pending: ArraySlice<FileSplit> = []
     private var seen: Set<String> = []
     private var waiting: [Int] = []
     private var isStarted = false
@@ -86,10 +87,10 @@ public struct FileEnumerator: SplitEnumerator {
     public mutating func addSplitsBack(
         _ splits: [FileSplit], from subtask: Int, _ context: inout EnumeratorContext<FileSplit>
     ) throws {
-        pending.insert(contentsOf: splits, at: 0)
+        pending = splits[...] + pending
     }
 
-    public func snapshot() -> Checkpoint { Checkpoint(pending: pending, seen: seen) }
+    public func snapshot() -> Checkpoint { Checkpoint(pending: Array(pending), seen: seen) }
 
     public var holdsBackEventTime: Bool { !isStarted || !pending.isEmpty }
 

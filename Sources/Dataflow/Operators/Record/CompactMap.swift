@@ -12,6 +12,7 @@ public final class CompactMapOperator<Input, Output>: OneInputOperator {
     @usableFromInline let outlet: Inlet<Output>
     @usableFromInline let results: Batch<Output>
     @usableFromInline let errors: RecordErrorHandler
+    @usableFromInline let clock: RecordClock
     @exclusivity(unchecked) @usableFromInline var seen = 0
 
     @inlinable
@@ -23,6 +24,7 @@ public final class CompactMapOperator<Input, Output>: OneInputOperator {
         results = Batch(capacity: context.batchCapacity)
         collector = context.mainCollector()
         errors = context.errorHandler(policy)
+        clock = context.recordClock
     }
 
     @inlinable
@@ -40,6 +42,7 @@ public final class CompactMapOperator<Input, Output>: OneInputOperator {
                 }
             } catch {
                 results.count = made
+                clock.time = batch.isTimed ? batch.times[index] : .min
                 try errors.handle(error, position: "record \(seen + index)", record: String(describing: value))
             }
         }

@@ -11,6 +11,7 @@ public final class FilterOperator<Input>: OneInputOperator {
     @usableFromInline let isIncluded: (Input) throws -> Bool
     @usableFromInline let outlet: Inlet<Input>
     @usableFromInline let errors: RecordErrorHandler
+    @usableFromInline let clock: RecordClock
     @exclusivity(unchecked) @usableFromInline var seen = 0
 
     @inlinable
@@ -19,6 +20,7 @@ public final class FilterOperator<Input>: OneInputOperator {
         outlet = context.mainOutlet()
         collector = context.mainCollector()
         errors = context.errorHandler(policy)
+        clock = context.recordClock
     }
 
     @inlinable
@@ -43,6 +45,7 @@ public final class FilterOperator<Input>: OneInputOperator {
                 }
                 break
             } catch {
+                clock.time = batch.time(at: index)
                 let text = String(describing: rows[index])
                 (rows + index).deinitialize(count: 1)
                 do { try errors.handle(error, position: "record \(seen + index)", record: text) } catch {

@@ -28,7 +28,7 @@ extension KeyedCoProcessFunction {
 /// Runs a keyed function of two inputs.
 public final class KeyedCoProcessOperator<Function: KeyedCoProcessFunction>: TwoInputOperator {
     public let collector: Collector<Function.Output>
-    @usableFromInline let runtime: KeyedRuntime<Function.Key>
+    public let runtime: KeyedRuntime<Function.Key>
     @usableFromInline let firstKey: (Function.First) -> Function.Key
     @usableFromInline let secondKey: (Function.Second) -> Function.Key
     @usableFromInline let clock: RecordClock
@@ -107,7 +107,10 @@ public final class KeyedCoProcessOperator<Function: KeyedCoProcessFunction>: Two
             runtime.store.slot = Int(timer.slot)
             clock.time = timer.time
             runtime.store.mayBeEmpty = true
-            try function.onTimer(at: EventTime(milliseconds: timer.time), domain, runtime.context, collector)
+            let time = EventTime(milliseconds: timer.time)
+            do { try function.onTimer(at: time, domain, runtime.context, collector) } catch {
+                throw errors.timerFailure(error, at: time, key: runtime.store.currentKey)
+            }
             runtime.noteEmptied()
         }
         runtime.endBatch()

@@ -34,7 +34,7 @@ extension KeyedProcessFunction {
 /// Runs a keyed process function.
 public final class KeyedProcessOperator<Function: KeyedProcessFunction>: OneInputOperator {
     public let collector: Collector<Function.Output>
-    @usableFromInline let runtime: KeyedRuntime<Function.Key>
+    public let runtime: KeyedRuntime<Function.Key>
     @usableFromInline let key: (Function.Input) -> Function.Key
     @usableFromInline let clock: RecordClock
     @usableFromInline let errors: RecordErrorHandler
@@ -97,7 +97,10 @@ public final class KeyedProcessOperator<Function: KeyedProcessFunction>: OneInpu
             runtime.store.slot = Int(timer.slot)
             clock.time = timer.time
             runtime.store.mayBeEmpty = true
-            try function.onTimer(at: EventTime(milliseconds: timer.time), domain, runtime.context, collector)
+            let time = EventTime(milliseconds: timer.time)
+            do { try function.onTimer(at: time, domain, runtime.context, collector) } catch {
+                throw errors.timerFailure(error, at: time, key: runtime.store.currentKey)
+            }
             runtime.noteEmptied()
         }
         runtime.endBatch()

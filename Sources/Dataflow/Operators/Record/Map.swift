@@ -12,6 +12,7 @@ public final class MapOperator<Input, Output>: OneInputOperator {
     @usableFromInline let outlet: Inlet<Output>
     @usableFromInline let results: Batch<Output>
     @usableFromInline let errors: RecordErrorHandler
+    @usableFromInline let clock: RecordClock
     @exclusivity(unchecked) @usableFromInline var seen = 0
 
     @inlinable
@@ -21,6 +22,7 @@ public final class MapOperator<Input, Output>: OneInputOperator {
         results = Batch(capacity: context.batchCapacity)
         collector = context.mainCollector()
         errors = context.errorHandler(policy)
+        clock = context.recordClock
     }
 
     @inlinable
@@ -37,6 +39,7 @@ public final class MapOperator<Input, Output>: OneInputOperator {
             } catch {
                 // Keeps the batch destroyable whatever the handler throws.
                 results.count = made
+                clock.time = batch.isTimed ? batch.times[index] : .min
                 try errors.handle(error, position: "record \(seen + index)", record: String(describing: value))
                 holes.append(index)
             }

@@ -18,6 +18,7 @@ public final class SourceOperator<S: Source> {
     @exclusivity(unchecked) @usableFromInline var toldNoMore = false
     @exclusivity(unchecked) @usableFromInline var isFinished = false
     @exclusivity(unchecked) @usableFromInline var wasIdle = false
+    @exclusivity(unchecked) @usableFromInline var wasHeldBack = false
 
     @inlinable
     public init(_ source: S, onError policy: RecordErrorPolicy, in context: OperatorContext, link: any SourceLink) throws {
@@ -53,10 +54,10 @@ public final class SourceOperator<S: Source> {
             batch.removeAll()
             return .progress
         case .nothing:
-            if !wasIdle {
-                wasIdle = true
-                try signal(.flush)
-            }
+            let isHeldBack = link.holdsBackEventTime
+            if !wasIdle || wasHeldBack && !isHeldBack { try signal(.flush) }
+            wasIdle = true
+            wasHeldBack = isHeldBack
             return .idle
         case .splitFinished(let split):
             try signal(.splitFinished(split))

@@ -18,6 +18,8 @@ public struct SplitWatermarks: Sendable {
     private var current = 0
     private var merged = Watermark.none
     private var isIdle = false
+    /// Whether the splits of this subtask are known: when all of them have ended, it is idle.
+    private var knowsSplits = false
     /// Whether records come whose split is not known, such as the results of a keyed operator: then the whole input
     /// counts as one split.
     private var isBlind = false
@@ -58,7 +60,11 @@ public struct SplitWatermarks: Sendable {
     /// A split has been assigned: it holds back event time until its first record.
     public mutating func start(split number: Int32, now: Int64) {
         if !isBlind { _ = index(of: number, now: now) }
+        knowsSplits = true
     }
+
+    /// The subtask has no splits for now and is told when that changes.
+    public mutating func startWithoutSplits() { knowsSplits = true }
 
     /// A split has been read to its end.
     public mutating func finish(split number: Int32, now: Int64) {
@@ -87,7 +93,9 @@ public struct SplitWatermarks: Sendable {
     }
 
     /// What the subtask signals now, in order.
-    public mutating func outcome() -> [Signal] {
+    ///
+    /// - Parameter isHeldBack: whether event time has to wait for splits that nobody has taken up yet.
+    public mutating func outcome(isHeldBack: Bool = false) -> [Signal] {
         var low: Watermark?
         for split in splits where split.status == .active { low = min(low ?? split.watermark, split.watermark) }
         var signals: [Signal] = []
@@ -96,11 +104,11 @@ public struct SplitWatermarks: Sendable {
                 isIdle = false
                 signals.append(.active)
             }
-            if low > merged {
+            if low > merged && !isHeldBack {
                 merged = low
                 signals.append(.watermark(low))
             }
-        } else if !splits.isEmpty && !isIdle {
+        } else if (knowsSplits || !splits.isEmpty) && !isIdle && !isHeldBack {
             isIdle = true
             signals.append(.idle)
         }

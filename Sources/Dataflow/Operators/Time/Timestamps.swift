@@ -39,9 +39,7 @@ public final class TimestampsOperator<Element>: OneInputOperator {
             do {
                 while index < count {
                     let time = try (rows + index).lend(timestamp).milliseconds
-                    if time &+ TimestampRange.limit > 2 &* TimestampRange.limit || time < -TimestampRange.limit {
-                        throw TimestampRange.error(time)
-                    }
+                    if !TimestampRange.contains(time) { throw TimestampRange.error(time) }
                     times[index] = time
                     latest = max(latest, time)
                     index &+= 1
@@ -88,6 +86,12 @@ public enum TimestampRange {
     /// Timestamps lie within ± this many milliseconds of 1970: about 36 million years.
     @inlinable public static var limit: Int64 { 1 << 60 }
 
+    @inlinable @inline(__always)
+    public static func contains(_ time: Int64) -> Bool {
+        // One unsigned comparison for both ends; what wraps around is greater than any time in range.
+        UInt64(bitPattern: time &+ limit) <= UInt64(bitPattern: 2 &* limit)
+    }
+
     @inlinable @inline(never)
     public static func error(_ time: Int64) -> ThalwegError {
         ThalwegError(
@@ -129,6 +133,7 @@ public final class WatermarkTracker {
         switch signal {
         case .splitStarted(let split):
             watermarks.start(split: split, now: now)
+            try self.signal()
         case .splitFinished(let split):
             watermarks.finish(split: split, now: now)
             if strategy.alignment != nil { context.sourceLink?.report(status: .finished, of: split) }
@@ -139,14 +144,17 @@ public final class WatermarkTracker {
         case .end:
             isEnded = true
             try forward(signal)
-        case .idle, .active, .flush:
+        case .flush:
+            if let link = context.sourceLink, !link.hasBeenAssigned { watermarks.startWithoutSplits() }
+            try self.signal()
+            try forward(signal)
+        case .idle, .active:
             try forward(signal)
         }
     }
 
     private func signal() throws {
-        if context.sourceLink?.holdsBackEventTime == true { return }
-        for signal in watermarks.outcome() {
+        for signal in watermarks.outcome(isHeldBack: context.sourceLink?.holdsBackEventTime == true) {
             if case .watermark(let watermark) = signal { context.metrics.watermark.set(Int(watermark.time.milliseconds)) }
             try forward(signal)
         }
@@ -164,7 +172,8 @@ public final class WatermarkTracker {
                 paused.contains(split) ? now : link?.lastHeldUp
             }
             for split in idle { link?.report(status: .idle, of: split) }
-            if !idle.isEmpty { try self.signal() }
+            // Also when none is newly idle: splits may have been waited for the last time.
+            try self.signal()
             self.scheduleIdleCheck()
         }
     }

@@ -18,12 +18,13 @@ public struct EdgeType: Sendable {
         @Sendable (Partitioning, [any ExchangeChannel], _ subtask: Int, _ maxParallelism: Int, _ capacity: Int) -> Any
     /// Feeds an erased batch into an inlet and empties it.
     public let deliver: @Sendable (_ inlet: Any) -> ((AnyObject) throws -> Void)
-    /// An inlet that deep-copies every record on its way into another (`COPY_PER_OPERATOR`); nil when the type cannot.
+    /// An inlet that deep-copies every record on its way into another (`COPY_PER_OPERATOR`); nil when there is nothing to
+    /// copy deeply (plain memory) or the type is not `Codable`.
     public let copying: (@Sendable (_ inlet: Any, OperatorMetrics) throws -> Any)?
 
     /// - Parameters:
     ///   - hash: fills in the stable hashes of the keys of a batch; needed for hash partitioning.
-    ///   - copying: see ``copying``.
+    ///   - copying: see ``copying``; by default by way of the record's codec.
     @inlinable
     public init<Element: Sendable>(
         of type: Element.Type,
@@ -31,7 +32,7 @@ public struct EdgeType: Sendable {
         copying: (@Sendable (_ inlet: Any, OperatorMetrics) throws -> Any)? = nil
     ) {
         name = String(describing: Element.self)
-        self.copying = copying
+        self.copying = copying ?? DeepCopy.copying(Element.self)
         makeInlet = { push, signal in
             Inlet<Element>(push: connected(push, to: ((Batch<Element>) throws -> Void).self), signal: signal)
         }
@@ -69,10 +70,21 @@ public func connected<Value>(_ end: Any, to type: Value.Type) -> Value {
 /// values but never each other's changes).
 public final class FanOut<Element> {
     @usableFromInline let inlets: [Inlet<Element>]
-    @usableFromInline let spare = Batch<Element>()
+    // Used by one task alone.
+    @exclusivity(unchecked) @usableFromInline var spare: Batch<Element>?
 
     @inlinable
     public init(_ inlets: [Inlet<Element>]) { self.inlets = inlets }
+
+    /// An empty batch as large as another: consumers exchange contents with what they are lent, so all batches of a job
+    /// must have the same capacity.
+    @inlinable
+    func makeSpare(like batch: Batch<Element>) -> Batch<Element> {
+        if let spare, spare.capacity == batch.capacity { return spare }
+        let fresh = Batch<Element>(capacity: batch.capacity)
+        spare = fresh
+        return fresh
+    }
 
     @inlinable
     public var inlet: Inlet<Element> {
@@ -81,7 +93,7 @@ public final class FanOut<Element> {
         return Inlet(
             push: { batch in
                 for inlet in inlets.dropLast() {
-                    let copy = self.spare.capacity >= batch.count ? self.spare : Batch(capacity: batch.count)
+                    let copy = self.makeSpare(like: batch)
                     copy.copy(from: batch)
                     defer { copy.removeAll() }
                     try inlet.push(copy)

@@ -136,7 +136,9 @@ public final class ExchangeWriter<Element> {
 
     @inlinable
     func freshBatch(_ lane: Int) -> Batch<Element> {
-        (channels[lane].takeRecycled() as? Batch<Element>) ?? Batch(capacity: capacity)
+        // A batch that another operator exchanged for one of another size would overflow here or there.
+        if let batch = channels[lane].takeRecycled() as? Batch<Element>, batch.capacity == capacity { return batch }
+        return Batch(capacity: capacity)
     }
 
     @inlinable

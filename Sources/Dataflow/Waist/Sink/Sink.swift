@@ -84,19 +84,33 @@ public final class CommitLedger: Sendable {
 
     public func add(_ commits: [SinkCommit]) { pending.withLock { $0 += commits } }
 
-    /// Publishes everything in the order it was prepared. When a step fails, it and those behind it are discarded.
+    /// Publishes everything in the order it was prepared. If a step fails, it and those after it are discarded.
+    ///
+    /// - Throws: the step's error; when other steps had been published before, an error that names them.
     public func commitAll() throws {
-        let steps = pending.withLock { steps in defer { steps = [] }; return steps }
+        let steps = pending.withLock { steps in
+            defer { steps = [] }
+            return steps
+        }
         for (index, step) in steps.enumerated() {
             do { try step.commit() } catch {
                 for rest in steps[index...] { rest.abort() }
-                throw error
+                if index == 0 { throw error }
+                throw ThalwegError(
+                    .task, "a part of the output could not be published",
+                    detail: "\(step.label) failed; published before it: "
+                        + steps[..<index].map(\.label).joined(separator: ", "),
+                    hint: "remove what was published, mend the cause and run the job again", cause: error)
             }
         }
     }
 
     /// Discards everything.
     public func abortAll() {
-        for step in pending.withLock({ steps in defer { steps = [] }; return steps }) { step.abort() }
+        let steps = pending.withLock { steps in
+            defer { steps = [] }
+            return steps
+        }
+        for step in steps { step.abort() }
     }
 }

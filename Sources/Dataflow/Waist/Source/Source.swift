@@ -29,6 +29,12 @@ public struct AssignedSplit<Split: SourceSplit>: Sendable {
     }
 }
 
+/// An assigned split seen without its type.
+public protocol AnyAssignedSplit: Sendable {
+    var number: Int32 { get }
+}
+extension AssignedSplit: AnyAssignedSplit {}
+
 /// A stream's origin. A value: one enumerator is made per job, one reader per subtask.
 ///
 /// The same source serves bounded and unbounded runs. Event time is not its business: timestamps and watermarks are

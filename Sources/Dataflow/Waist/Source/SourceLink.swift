@@ -11,6 +11,8 @@ public protocol SourceLink: AnyObject {
     func takeAssigned() throws -> [Any]
     /// Whether the enumerator has said that no more splits will come.
     var noMoreSplits: Bool { get }
+    /// Whether this subtask has ever been given a split.
+    var hasBeenAssigned: Bool { get }
     /// Makes the runtime poll the task again, from any thread.
     var wake: @Sendable () -> Void { get }
 

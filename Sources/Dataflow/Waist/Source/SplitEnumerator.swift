@@ -60,7 +60,8 @@ public struct FixedSplits<Split: SourceSplit>: SplitEnumerator {
     /// Who decides when a split is handed over.
     public enum Assignment: String, Codable, Sendable { case pull, push }
 
-    private var pending: [Split]
+    // A slice: taking the first is O(1).
+    private var pending: ArraySlice<Split>
     private let assignment: Assignment
 
     /// Creates an enumerator of splits known from the start.
@@ -71,7 +72,7 @@ public struct FixedSplits<Split: SourceSplit>: SplitEnumerator {
         for split in splits where !seen.insert(split.id).inserted {
             throw ThalwegError(.bug, "two splits have the same id", detail: split.id)
         }
-        pending = splits
+        pending = splits[...]
         self.assignment = assignment
     }
 
@@ -93,9 +94,9 @@ public struct FixedSplits<Split: SourceSplit>: SplitEnumerator {
     public mutating func addSplitsBack(
         _ splits: [Split], from subtask: Int, _ context: inout EnumeratorContext<Split>
     ) throws {
-        pending.insert(contentsOf: splits, at: 0)
+        pending = splits[...] + pending
     }
 
-    public func snapshot() -> [Split] { pending }
+    public func snapshot() -> [Split] { Array(pending) }
     public var holdsBackEventTime: Bool { !pending.isEmpty }
 }

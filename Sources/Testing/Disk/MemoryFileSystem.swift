@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+//  Files in memory.
+
+import Glibc
+import Synchronization
+import Thalweg
+
+/// A file system in memory. Directories exist as soon as a file lies below them.
+public final class MemoryFileSystem: FileSystem {
+    private let contents: Mutex<[String: [UInt8]]>
+
+    public init(_ files: [String: String] = [:]) { contents = Mutex(files.mapValues { Array($0.utf8) }) }
+
+    /// The paths of all files, hidden and temporary ones too, sorted.
+    public var paths: [String] { contents.withLock { $0.keys.sorted() } }
+
+    /// A file's bytes; nil removes it.
+    public subscript(path: String) -> [UInt8]? {
+        get { contents.withLock { $0[path] } }
+        set { contents.withLock { $0[path] = newValue } }
+    }
+
+    /// A file's bytes as text.
+    public func text(_ path: String) -> String? { self[path].map { String(decoding: $0, as: UTF8.self) } }
+
+    public func files(at path: String) throws(ThalwegError) -> [FileEntry] {
+        let all = contents.withLock { $0.map { FileEntry(path: $0.key, byteCount: Int64($0.value.count)) } }
+        let name = path.split(separator: "/").last.map(String.init) ?? ""
+        let isPattern = name.contains { $0 == "*" || $0 == "?" }
+        let root = isPattern ? String(path.dropLast(name.count)) : path.hasSuffix("/") ? path : path + "/"
+        let found = all.filter { file in
+            if file.path == path { return true }
+            guard file.path.hasPrefix(root) else { return false }
+            let rest = file.path.dropFirst(root.count).split(separator: "/")
+            let isVisible = rest.allSatisfy { !$0.hasPrefix(".") && !$0.hasPrefix("_") }
+            return isVisible && (!isPattern || fnmatch(name, String(rest[0]), 0) == 0)
+        }
+        if found.isEmpty && !isPattern { throw Self.missing(path) }
+        return found.sorted { $0.path < $1.path }
+    }
+
+    public func open(_ path: String) throws(ThalwegError) -> any ByteSource {
+        guard let bytes = self[path] else { throw Self.missing(path) }
+        return MemoryByteSource(bytes, name: path)
+    }
+
+    public func create(_ path: String) throws(ThalwegError) -> any FileOutput {
+        self[path] = []
+        return Output(path: path, disk: self)
+    }
+
+    public func rename(_ path: String, to newPath: String) throws(ThalwegError) {
+        let isThere = contents.withLock { contents in
+            guard let bytes = contents.removeValue(forKey: path) else { return false }
+            contents[newPath] = bytes
+            return true
+        }
+        if !isThere { throw Self.missing(path) }
+    }
+
+    public func remove(_ path: String) { self[path] = nil }
+
+    static func missing(_ path: String) -> ThalwegError {
+        ThalwegError(.input, "no such file or directory", detail: path, hint: "check the path")
+    }
+
+    private final class Output: FileOutput {
+        let path: String
+        let disk: MemoryFileSystem
+
+        init(path: String, disk: MemoryFileSystem) {
+            self.path = path
+            self.disk = disk
+        }
+
+        func write(_ bytes: UnsafeRawBufferPointer) { disk.contents.withLock { $0[path]?.append(contentsOf: bytes) } }
+        func sync() {}
+        func close() {}
+    }
+}

@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+//  Drives one operator with one input, without a job.
+
+import Thalweg
+
+/// Drives one operator by hand: push records and watermarks, move processing time, look at what comes out.
+///
+///     let harness = try OperatorHarness<Int, Int> { context in
+///         OperatorInstance(MapOperator({ $0 * 2 }, onError: .fail, in: context), in: context)
+///     }
+///     try harness.push(1, 2, 3)
+///     #expect(harness.outputs == [2, 4, 6])
+///
+/// Used from one thread. Nothing is asynchronous: when a call returns, what it caused has happened.
+public final class OperatorHarness<Input: Sendable, Output: Sendable> {
+    public let time: VirtualTime
+    public let metrics = OperatorMetrics()
+    public let commits = CommitLedger()
+    /// The signals that came out, in order.
+    public private(set) var signals: [Signal] = []
+    /// What came out of the main output, with timestamps.
+    public private(set) var timedOutputs: [(element: Output, time: EventTime)] = []
+    private let batchCapacity: Int
+    private var instance: OperatorInstance?
+
+    public init(
+        name: String = "operator", batchCapacity: Int = 1024, startingAt milliseconds: Int64 = 0,
+        sides: [any AnySideProbe] = [], _ make: OperatorFactoryBody
+    ) throws {
+        time = VirtualTime(startingAt: milliseconds)
+        self.batchCapacity = batchCapacity
+        var outlets: [String?: Any] = [:]
+        for side in sides { outlets[side.id] = side.outlet }
+        outlets[nil] = Inlet<Output>(
+            push: { [unowned self] in timedOutputs += $0.timedElements },
+            signal: { [unowned self] in signals.append($0) })
+        instance = try make(
+            OperatorContext(
+                name: name, subtask: 0, parallelism: 1, maxParallelism: 128, processingTime: time, metrics: metrics,
+                objectReuse: .default, batchCapacity: batchCapacity, outlets: outlets, wake: {}, commits: commits))
+    }
+
+    /// Makes the operator from its context.
+    public typealias OperatorFactoryBody = (OperatorContext) throws -> OperatorInstance
+
+    /// What came out of the main output.
+    public var outputs: [Output] { timedOutputs.map(\.element) }
+
+    /// What came out since the last call.
+    public func takeOutputs() -> [Output] {
+        defer { timedOutputs = [] }
+        return outputs
+    }
+
+    /// Pushes records, in batches of the harness's capacity.
+    ///
+    /// - Parameter time: their timestamp in milliseconds; nil pushes records without one.
+    public func push(_ values: Input..., at time: Int64? = nil) throws { try push(values.map { ($0, time) }) }
+
+    /// Pushes records with timestamps of their own.
+    public func push(_ values: [(Input, Int64?)]) throws {
+        guard let push = instance?.pushes.first as? (Batch<Input>) throws -> Void else {
+            throw ThalwegError(.job, "the operator takes another type", detail: "the harness pushes \(Input.self)")
+        }
+        var rest = values[...]
+        while let isTimed = rest.first.map({ $0.1 != nil }) {
+            let batch = Batch<Input>(capacity: batchCapacity)
+            while let (value, time) = rest.first, (time != nil) == isTimed, !batch.isFull {
+                batch.append(value, time: time ?? .min)
+                rest.removeFirst()
+            }
+            batch.isTimed = isTimed
+            try push(batch)
+        }
+    }
+
+    /// Brings event time to a moment in milliseconds.
+    public func advanceWatermark(to milliseconds: Int64) throws {
+        try signal(.watermark(Watermark(EventTime(milliseconds: milliseconds))))
+    }
+
+    /// Moves processing time; what is due fires on the way.
+    public func advanceProcessingTime(to milliseconds: Int64) throws { try time.advance(to: milliseconds) }
+
+    /// Sends any signal in.
+    public func signal(_ signal: Signal) throws { try instance?.signal(signal) }
+
+    /// Ends the input as the runtime does: event time comes to its end, then the end itself.
+    public func finish() throws {
+        try signal(.watermark(.end))
+        try signal(.end)
+        close()
+    }
+
+    /// Releases the operator, as when the job fails.
+    public func close() {
+        instance?.close()
+        instance = nil
+    }
+}
