@@ -59,8 +59,10 @@ public struct WindowedStream<Key: Hashable & Codable & Sendable, Element: Sendab
         let details = ["window": "\(assigner)", "lateness": "\(lateness)"]
         let outputs = tag.map { [$0.declaration] } ?? []
         if let grid = try assigner.grid() {
-            // Late records cannot be told apart in a partial aggregate, so those who want them get every record.
-            let combines = !isProcessingTime && lateness == .zero && tag == nil && Aggregate.combinesBeforeExchange
+            // Late records, and those between windows, cannot be told apart in a partial aggregate.
+            let combines =
+                !isProcessingTime && lateness == .zero && tag == nil && grid.slide <= grid.size
+                && Aggregate.combinesBeforeExchange
             return keyed.step(
                 "window", name: name, outputs: outputs, details: details,
                 combined: combines ? combinedEdge(grid, aggregate) : nil
@@ -99,8 +101,8 @@ public struct WindowedStream<Key: Hashable & Codable & Sendable, Element: Sendab
                 }),
             combine: { outlet, capacity in
                 PaneCombiner(
-                    grid, aggregate: aggregate, key: key, hasher: hasher, into: connected(outlet, to: Inlet<Partial>.self),
-                    capacity: capacity
+                    grid, aggregate: aggregate, key: key, hasher: hasher,
+                    into: connected(outlet, to: Inlet<Partial>.self), capacity: capacity
                 ).inlet
             })
     }

@@ -21,12 +21,12 @@ public enum Q19: NexmarkQuery {
 
         mutating func process(_ bid: Timed<Q18.Bid>, _ context: KeyedContext<Int64>, _ out: Collector<Row>) {
             var place = top.count
-            while place > 0 && bid.standing > top.values[place - 1].standing { place -= 1 }
+            while place > 0 && bid.standing > top[place - 1].standing { place -= 1 }
             if place == 10 { return }
             if top.isEmpty { top.values.reserveCapacity(10) }
-            if top.count == 10 { top.values.removeLast() }
-            top.values.insert(bid, at: place)
-            for rank in place..<top.count { out.emit(Row(bid: top.values[rank], rank: rank + 1)) }
+            if top.count == 10 { top.popLast() }
+            top.insert(bid, at: place)
+            for rank in place..<top.count { out.emit(Row(bid: top[rank], rank: rank + 1)) }
         }
     }
 

@@ -40,6 +40,29 @@ public final class ListState<Value: Codable & Sendable>: BindableState, KeyedCol
     @inlinable public var isEmpty: Bool { column.address(store.slot).pointee.isEmpty }
     @inlinable public var count: Int { column.address(store.slot).pointee.count }
 
+    /// The current key's value at a position, read or changed in place.
+    @inlinable
+    public subscript(position: Int) -> Value {
+        get { column.address(store.slot).pointee[position] }
+        _modify { yield &column.address(store.slot).pointee[position] }
+    }
+
+    /// Puts a value before the one at a position.
+    @inlinable
+    public func insert(_ value: Value, at position: Int) {
+        column.address(store.slot).pointee.insert(value, at: position)
+    }
+
+    /// Removes and returns the last value, if there is one.
+    @inlinable
+    @discardableResult
+    public func popLast() -> Value? {
+        let values = column.address(store.slot)
+        let last = values.pointee.popLast()
+        if values.pointee.isEmpty { store.mayBeEmpty = true }
+        return last
+    }
+
     /// Adds a value at the end.
     @inlinable
     public func append(_ value: Value) { column.address(store.slot).pointee.append(value) }

@@ -105,7 +105,9 @@ where
         defer { keys.deinitialize(count: count) }
         var index = 0
         while index < count {
-            let start = grid.paneStart(times[index])
+            let moment = times[index]
+            if moment < -TimestampRange.limit || moment > TimestampRange.limit { throw TimestampRange.error(moment) }
+            let start = grid.paneStart(moment)
             let end = start &+ grid.pane
             let first = index
             repeat { index &+= 1 } while index < count && times[index] >= start && times[index] < end
@@ -191,7 +193,6 @@ extension PaneWindowOperator {
                     late.countPartial(Int((time &+ 1 &- firstEnd) / grid.slide &+ 1) * partial.pointee.records)
                 }
             }
-            if firstEnd > lastEnd || lastEnd <= start { continue }  // between windows (slide > size): in none
             let pane = pane(start)
             let (slot, _) = pane.table.findOrInsert(partial.pointee.key, hash: hasher.hash(partial.pointee.key))
             if slot >= pane.accumulators.capacity { pane.accumulators.reserve(slot + 1) }
