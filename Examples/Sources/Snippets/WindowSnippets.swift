@@ -35,6 +35,20 @@ enum WindowSnippets {
         try counts.sideOutput(tooLate).write(to: .files("late.jsonl", format: .json))
     }
 
+    static func triggered(_ bids: DataStream<Bid>) throws -> DataStream<String> {
+        try bids.keyed(by: \.auction)
+            .window(.global)
+            .trigger(PurgingTrigger(of: CountTrigger<Bid>(100)))
+            .aggregate(Average { Double($0.price) }) { auction, price, _ in "\(auction): \(price ?? 0)" }
+    }
+
+    static func joined(_ sales: DataStream<Sale>, _ bids: DataStream<Bid>) throws -> DataStream<String> {
+        try sales.keyed(by: \.auction)
+            .join(bids.keyed(by: \.auction), window: .tumbling(.hours(1))) { sale, bid in
+                "auction \(sale.auction): \(bid.price) in the same hour"
+            }
+    }
+
     static func all(_ bids: DataStream<Bid>) throws -> DataStream<Int64> {
         try bids.keyed(by: \.bidder)
             .window(.session(gap: .minutes(30)))
