@@ -93,11 +93,14 @@ public struct CombinedEdge: Sendable {
 }
 
 /// The enumerator's side of a source at run time: one per source and job, called under a lock.
+///
+/// Decisions are delivered before the lock is given up: a reader can never be told that no more splits come while one
+/// for it is still on its way.
 public protocol SourceCoordinating: Sendable {
-    /// Starts and returns the first decisions.
-    func start() throws -> [CoordinatorAction]
-    func requestSplit(from subtask: Int) throws -> [CoordinatorAction]
-    func discover() throws -> [CoordinatorAction]
+    /// Starts the enumerator unless it has been started.
+    func start(_ deliver: (CoordinatorAction) -> Void) throws
+    func requestSplit(from subtask: Int, _ deliver: (CoordinatorAction) -> Void) throws
+    func discover(_ deliver: (CoordinatorAction) -> Void) throws
     /// Whether known splits wait for a reader.
     var holdsBackEventTime: Bool { get }
 }

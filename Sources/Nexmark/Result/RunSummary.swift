@@ -41,30 +41,18 @@ public struct RunSummary: Sendable {
     /// - Parameter events: how many events went in, when that is not what the sources count.
     public static func run(_ name: String, events: Int64?, in env: StreamEnvironment) async throws -> RunSummary {
         let execution = try env.makeExecution()
-        let cpu = processorSeconds()
-        let clock = ContinuousClock()
-        let start = clock.now
+        let cpu = ProcessUsage().cpuSeconds
+        let start = MonotonicTime.now
         try await execution.run()
-        let wall = (clock.now - start) / Duration.seconds(1)
+        let wall = start.secondsSince
         let sources = env.graph.nodes.filter { $0.kind == "source" }
         let rows = env.graph.nodes.filter { $0.kind == "sink" }
             .reduce(0) { $0 + execution.metrics.total(of: $1.id, \.recordsIn) }
         return RunSummary(
-            name: name, events: events ?? Int64(sources.reduce(0) { $0 + execution.metrics.total(of: $1.id, \.recordsOut) }),
+            name: name,
+            events: events ?? Int64(sources.reduce(0) { $0 + execution.metrics.total(of: $1.id, \.recordsOut) }),
             parallelism: env.settings.parallelism, rowsOut: rows, wallSeconds: wall,
-            cpuSeconds: processorSeconds() - cpu, peakMemory: Double(usage().ru_maxrss) / 1024)
-    }
-
-    private static func usage() -> rusage {
-        var usage = rusage()
-        getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage)
-        return usage
-    }
-
-    private static func processorSeconds() -> Double {
-        let usage = usage()
-        return Double(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec)
-            + Double(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6
+            cpuSeconds: ProcessUsage().cpuSeconds - cpu, peakMemory: Double(ProcessUsage().peakMemoryBytes) / 1_048_576)
     }
 
     /// One JSON object, without a line break.

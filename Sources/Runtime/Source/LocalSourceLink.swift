@@ -78,13 +78,13 @@ final class LocalSourceLink: SourceLink {
         wake = inboxes[subtask].wake
     }
 
-    func requestSplit() throws { try carryOut(coordinator.requestSplit(from: subtask)) }
+    func requestSplit() throws { try coordinator.requestSplit(from: subtask, carryOut) }
 
     func takeAssigned() throws -> [Any] {
-        // The first subtask's thread runs the enumerator's start and its periodic discovery.
-        if subtask == 0 && !isStarted {
+        // Whoever comes first runs the enumerator's start and from then on its periodic discovery.
+        if !isStarted {
             isStarted = true
-            try carryOut(coordinator.start())
+            try coordinator.start(carryOut)
             // Those without a split no longer hold back event time.
             for inbox in inboxes { inbox.wake() }
         }
@@ -95,22 +95,21 @@ final class LocalSourceLink: SourceLink {
         return splits
     }
 
-    private func carryOut(_ actions: [CoordinatorAction]) throws {
-        for action in actions {
-            switch action {
-            case .assign(let split, let subtask):
-                if let group, let split = split as? any AnyAssignedSplit {
-                    // The group waits for the split from now on, not only once its reader has taken it up.
-                    let member = AlignmentGroups.Member(node: node, subtask: subtask, split: split.number)
-                    _ = groups.report(.none, of: member, in: group)
-                }
-                inboxes[subtask].add(split)
-            case .noMoreSplits(let subtask): inboxes[subtask].setNoMore()
-            case .callAgain(let delay):
-                timers.schedule(at: timers.now + max(1, delay.wholeMilliseconds)) { [weak self] in
-                    guard let self else { return }
-                    try self.carryOut(self.coordinator.discover())
-                }
+    /// Puts a decision of the enumerator into effect; called under the coordinator's lock.
+    private func carryOut(_ action: CoordinatorAction) {
+        switch action {
+        case .assign(let split, let subtask):
+            if let group, let split = split as? any AnyAssignedSplit {
+                // The group waits for the split from now on, not only once its reader has taken it up.
+                let member = AlignmentGroups.Member(node: node, subtask: subtask, split: split.number)
+                _ = groups.report(.none, of: member, in: group)
+            }
+            inboxes[subtask].add(split)
+        case .noMoreSplits(let subtask): inboxes[subtask].setNoMore()
+        case .callAgain(let delay):
+            timers.schedule(at: timers.now + max(1, delay.wholeMilliseconds)) { [weak self] in
+                guard let self else { return }
+                try self.coordinator.discover(self.carryOut)
             }
         }
     }

@@ -11,6 +11,7 @@ public final class SourceCoordinator<S: Source>: SourceCoordinating {
     private struct Contents: Sendable {
         // Unchecked inside: the enumerator is used under the lock only.
         nonisolated(unsafe) var enumerator: S.Enumerator
+        var isStarted = false
         var nextNumber: Int32 = 0
         var toldNoMore: Set<Int> = []
         var assigned: Set<String> = []
@@ -24,28 +25,33 @@ public final class SourceCoordinator<S: Source>: SourceCoordinating {
         self.parallelism = parallelism
     }
 
-    public func start() throws -> [CoordinatorAction] {
-        try decide { enumerator, context in
-            try enumerator.start(&context)
-            for subtask in 0..<context.parallelism { try enumerator.addReader(subtask, &context) }
-        }
+    /// Starts the enumerator unless it has been started: whichever reader comes first does it, so that no request is ever
+    /// answered by an enumerator that has not looked for splits yet.
+    public func start(_ deliver: (CoordinatorAction) -> Void) throws { try decide(deliver) { _, _ in } }
+
+    public func requestSplit(from subtask: Int, _ deliver: (CoordinatorAction) -> Void) throws {
+        try decide(deliver) { try $0.handleSplitRequest(from: subtask, &$1) }
     }
 
-    public func requestSplit(from subtask: Int) throws -> [CoordinatorAction] {
-        try decide { try $0.handleSplitRequest(from: subtask, &$1) }
-    }
-
-    public func discover() throws -> [CoordinatorAction] { try decide { try $0.discover(&$1) } }
+    public func discover(_ deliver: (CoordinatorAction) -> Void) throws { try decide(deliver) { try $0.discover(&$1) } }
 
     public var holdsBackEventTime: Bool { contents.withLock { $0.enumerator.holdsBackEventTime } }
 
     private func decide(
+        _ deliver: (CoordinatorAction) -> Void,
         _ body: (inout S.Enumerator, inout EnumeratorContext<S.Reader.Split>) throws -> Void
-    ) throws -> [CoordinatorAction] {
+    ) throws {
         try contents.withLock { contents in
             var context = EnumeratorContext<S.Reader.Split>(parallelism: parallelism)
+            if !contents.isStarted {
+                contents.isStarted = true
+                try contents.enumerator.start(&context)
+                for subtask in 0..<parallelism { try contents.enumerator.addReader(subtask, &context) }
+            }
             try body(&contents.enumerator, &context)
-            return try context.actions.compactMap { try Self.act($0, &contents, parallelism: parallelism) }
+            for action in context.actions {
+                if let decision = try Self.act(action, &contents, parallelism: parallelism) { deliver(decision) }
+            }
         }
     }
 
@@ -55,11 +61,13 @@ public final class SourceCoordinator<S: Source>: SourceCoordinating {
     ) throws -> CoordinatorAction? {
         switch action {
         case .assign(let split, let subtask):
-            guard (0..<parallelism).contains(subtask), contents.assigned.insert(split.id).inserted else {
+            guard (0..<parallelism).contains(subtask), !contents.toldNoMore.contains(subtask),
+                contents.assigned.insert(split.id).inserted
+            else {
                 throw ThalwegError(
                     .bug, "an enumerator assigned a split wrongly",
                     detail: "split \(split.id) to subtask \(subtask) of \(parallelism)",
-                    hint: "a split may be assigned once, to an existing subtask")
+                    hint: "a split may be assigned once, to an existing subtask that still expects splits")
             }
             defer { contents.nextNumber += 1 }
             return .assign(AssignedSplit(number: contents.nextNumber, split: split), subtask: subtask)

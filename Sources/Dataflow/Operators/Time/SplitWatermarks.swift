@@ -50,8 +50,11 @@ public struct SplitWatermarks: Sendable {
         if latest > splits[index].latest {
             splits[index].latest = latest
             if let delay {
-                let watermark = Watermark(EventTime(milliseconds: latest).advanced(byMilliseconds: -delay - 1))
-                splits[index].watermark = max(splits[index].watermark, watermark)
+                // A delay beyond all timestamps gives a watermark before all of them, which says nothing.
+                let time = EventTime(milliseconds: latest).advanced(byMilliseconds: -delay - 1)
+                if time.milliseconds >= -2 * TimestampRange.limit {
+                    splits[index].watermark = max(splits[index].watermark, Watermark(time))
+                }
             }
         }
         return splits[index].watermark
