@@ -281,7 +281,8 @@ private let isFull = ProcessInfo.processInfo.environment["THALWEG_FULL"] == "1"
                 #expect(fails && "\(error)".contains("longer than 1048576 bytes"), "\(error)")
             }
             let growth = ProcessUsage().peakMemoryBytes - before
-            #expect(growth < 64 << 20, "peak memory grew by \(growth) bytes")
+            // Other tests run beside this one: the bound only has to tell the line from a block of it.
+            #expect(growth < Int(size) * 3 / 4, "peak memory grew by \(growth) bytes")
         }
     }
 
