@@ -2,7 +2,6 @@
 //  `thalweg-bench check`: the costs that the proposals set limits to (A13.4, A13.6, A21.1, A21.4).
 
 import ArgumentParser
-import Glibc
 import Thalweg
 
 /// Measures side outputs and the modes of hand-over, and prints ratios. Fails when a limit is missed.
@@ -28,17 +27,17 @@ struct CheckCommand: AsyncParsableCommand {
     /// The best CPU time of three runs.
     private func cpu(
         mode: ObjectReuseMode = .default, _ build: (StreamEnvironment) throws -> Void
-    ) async throws -> (seconds: Double, allocatedBytes: Int) {
+    ) async throws -> (seconds: Double, peakGrowthBytes: Int) {
         var best = Double.infinity
         var grown = 0
         for _ in 0..<3 {
             let env = StreamEnvironment()
             env.settings.objectReuse = mode
             try build(env)
-            let (before, memory) = (ProcessUsage().cpuSeconds, Int(mallinfo2().uordblks))
+            let before = ProcessUsage()
             try await env.execute()
-            best = min(best, ProcessUsage().cpuSeconds - before)
-            grown = Int(mallinfo2().uordblks) - memory
+            best = min(best, ProcessUsage().cpuSeconds - before.cpuSeconds)
+            grown = ProcessUsage().peakMemoryBytes - before.peakMemoryBytes
         }
         return (best, grown)
     }
@@ -151,11 +150,12 @@ struct CheckCommand: AsyncParsableCommand {
             Item.stream(events: events, keys: 1000, in: env).map { $0 }.filter { $0.value >= 0 }.map { $0 }
                 .filter { $0.key >= 0 }.write(to: BlackHoleSink<Item>())
         }
-        let kept = Double(reuse.allocatedBytes) / Double(events)
+        let kept = Double(reuse.peakGrowthBytes) / Double(events)
         return [
-            report("A21.1", "no copies are \(rounded(ratio)) times as fast as a copy at each of 6 hops", holds: ratio >= 3),
             report(
-                "A21.4", "\(rounded(kept)) bytes of memory grown a record through 4 operators", holds: kept <= 0.01),
+                "A21.1", "no copies are \(rounded(ratio)) times as fast as a copy at each of 6 hops", holds: ratio >= 3),
+            report(
+                "A21.4", "\(rounded(kept)) bytes of peak memory a record through 4 operators", holds: kept <= 0.01),
         ]
     }
 

@@ -30,7 +30,8 @@ public enum DeepCopy {
                 push: { batch in
                     var writer = ByteWriter(capacity: 64 * batch.count)
                     try codec.encode(batch.rows, count: batch.count, into: &writer)
-                    let target = copy.flatMap { $0.capacity == batch.capacity ? $0 : nil } ?? Batch(capacity: batch.capacity)
+                    let target =
+                        copy.flatMap { $0.capacity == batch.capacity ? $0 : nil } ?? Batch(capacity: batch.capacity)
                     copy = target
                     let bytes = writer.bytes()
                     try bytes.withUnsafeBytes { bytes throws in
