@@ -40,7 +40,9 @@ import ThalwegBase
 
     @Test func sequentialKeysSpreadToo() {
         var counts = Array(repeating: 0, count: 16)
-        for key in 0..<16_000 as Range<UInt64> { counts[KeyGroup.of(hash: StableHash.mix(key), maxParallelism: 16)] += 1 }
+        for key in 0..<16_000 as Range<UInt64> {
+            counts[KeyGroup.of(hash: StableHash.mix(key), maxParallelism: 16)] += 1
+        }
         #expect((counts.min() ?? 0) > 700 && (counts.max() ?? 0) < 1300)
     }
 

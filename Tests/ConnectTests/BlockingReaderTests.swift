@@ -165,7 +165,9 @@ struct LogSource: Source {
         final class Deaf: SplitFetcher {
             let gate: DispatchSemaphore
             let entered: DispatchSemaphore
-            init(_ gate: DispatchSemaphore, _ entered: DispatchSemaphore) { (self.gate, self.entered) = (gate, entered) }
+            init(_ gate: DispatchSemaphore, _ entered: DispatchSemaphore) {
+                (self.gate, self.entered) = (gate, entered)
+            }
             func addSplits(_ splits: [AssignedSplit<LogSplit>]) {}
             func pause(_ splits: Set<Int32>) {}
             func fetch() -> Fetched<Int64> {

@@ -240,7 +240,8 @@ private let isFull = ProcessInfo.processInfo.environment["THALWEG_FULL"] == "1"
             let memory = MemoryFileSystem()
             memory["in/a.gz"] = Array(bytes[..<cut])
             let error = try await failure(["in"], memory, inspect: memory)
-            #expect(error.kind == .input && "\(error)".contains("gzip") && "\(error)".contains("in/a.gz"), "cut at \(cut)")
+            #expect(
+                error.kind == .input && "\(error)".contains("gzip") && "\(error)".contains("in/a.gz"), "cut at \(cut)")
         }
     }
 
@@ -281,14 +282,17 @@ private let isFull = ProcessInfo.processInfo.environment["THALWEG_FULL"] == "1"
                 #expect(fails && "\(error)".contains("longer than 1048576 bytes"), "\(error)")
             }
             let growth = ProcessUsage().peakMemoryBytes - before
-            #expect(growth < 64 << 20, "peak memory grew by \(growth) bytes")
+            // Other tests run beside this one: the bound only has to tell the line from a block of it.
+            #expect(growth < Int(size) * 3 / 4, "peak memory grew by \(growth) bytes")
         }
     }
 
     @Test func aDirectoryWithVeryManyFiles() async throws {
         let count = isFull ? 100_000 : 5000
         let disk = MemoryFileSystem()
-        for file in 0..<count { disk["in/\(file / 1000)/\(file).jsonl"] = Array("{\"id\":\(file),\"name\":\"\"}\n".utf8) }
+        for file in 0..<count {
+            disk["in/\(file / 1000)/\(file).jsonl"] = Array("{\"id\":\(file),\"name\":\"\"}\n".utf8)
+        }
         let env = StreamEnvironment()
         env.settings.parallelism = 2
         let out = Collected<Int64>()

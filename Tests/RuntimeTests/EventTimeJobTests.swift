@@ -22,7 +22,10 @@ import ThalwegTesting
         env.settings.parallelism = parallelism
         let start = schedule.scheduler.clock.now
         let script = ManualScript<Event>([
-            [.emit([Event(split: 0, time: 1000)]), .emit([Event(split: 0, time: 5000)]), .waitUntil(start + 400), .end],
+            [
+                .emit([Event(split: 0, time: 1000)]), .emit([Event(split: 0, time: 5000)]), .waitUntil(start + 400),
+                .end,
+            ],
             [
                 .emit([Event(split: 1, time: 1000)]), .waitUntil(start + 800), .emit([Event(split: 1, time: 2000)]),
                 .waitUntil(start + 820), .emit([Event(split: 1, time: 9000)]), .end,
@@ -31,7 +34,8 @@ import ThalwegTesting
         let out = Collected<[Int64]>()
         try env.read(ManualSource(script))
             .timestamps(
-                by: { EventTime(milliseconds: $0.time) }, watermark: .ascending.withIdleness(.milliseconds(100)))
+                by: { EventTime(milliseconds: $0.time) }, watermark: .ascending.withIdleness(.milliseconds(100))
+            )
             .keyed(by: { _ in 0 }).process(Watch()).parallelism(1).write(to: CollectSink(out))
         try await env.run(schedule)
         let seen = out.elements
@@ -127,13 +131,17 @@ import ThalwegTesting
         env.settings.batchCapacity = 1
         let order = Collected<Int64>()
         let script = ManualScript<Event>([
-            [.emit([Event(split: 0, time: 0)]), .emit([Event(split: 0, time: 60_000)]), .emit([Event(split: 0, time: 120_000)]), .end],
+            [
+                .emit([Event(split: 0, time: 0)]), .emit([Event(split: 0, time: 60_000)]),
+                .emit([Event(split: 0, time: 120_000)]), .end,
+            ],
             [.waitUntil(1000), .emit([Event(split: 1, time: 0)]), .end],
         ])
         env.read(ManualSource(script))
             .timestamps(
                 by: { EventTime(milliseconds: $0.time) },
-                watermark: .ascending.aligned(group: "g", maxDrift: .seconds(5)))
+                watermark: .ascending.aligned(group: "g", maxDrift: .seconds(5))
+            )
             .map { $0.time }.write(to: CollectSink(order))
         try await env.run()
         #expect(order.elements == [0, 0, 60_000, 120_000])
@@ -145,7 +153,10 @@ import ThalwegTesting
         let env = StreamEnvironment()
         env.settings.parallelism = parallelism
         let script = ManualScript<Event>([
-            [.emit([Event(split: 0, time: 0)]), .emit([Event(split: 0, time: 20_000)]), .emit([Event(split: 0, time: 21_000)]), .end],
+            [
+                .emit([Event(split: 0, time: 0)]), .emit([Event(split: 0, time: 20_000)]),
+                .emit([Event(split: 0, time: 21_000)]), .end,
+            ],
             (0...20).flatMap { step -> [ManualScript<Event>.Step] in
                 [.waitUntil(Int64(step) * 100), .emit([Event(split: 1, time: Int64(step) * 1000)])]
             } + [.emit([Event(split: 1, time: 100_000)]), .end],
@@ -154,7 +165,8 @@ import ThalwegTesting
         try env.read(ManualSource(script))
             .timestamps(
                 by: { EventTime(milliseconds: $0.time) },
-                watermark: .ascending.withIdleness(.milliseconds(200)).aligned(group: "g", maxDrift: .seconds(5)))
+                watermark: .ascending.withIdleness(.milliseconds(200)).aligned(group: "g", maxDrift: .seconds(5))
+            )
             .keyed(by: { _ in 0 }).process(Watch()).parallelism(1).write(to: CollectSink(out))
         try await env.run(.steps(7))
         // Were split 0 held to be idle while it was paused, split 1 would have driven event time past its next record.
@@ -182,7 +194,9 @@ import ThalwegTesting
         let env = StreamEnvironment()
         let out = Collected<String>()
         try env.read(GeneratedSource(0..<3) { _ in time })
-            .timestamps(by: { EventTime(milliseconds: $0) }, watermark: .boundedOutOfOrderness(.seconds(Int64.max / 1000)))
+            .timestamps(
+                by: { EventTime(milliseconds: $0) }, watermark: .boundedOutOfOrderness(.seconds(Int64.max / 1000))
+            )
             .keyed(by: { $0 }).window(.tumbling(.hours(1))).aggregate(Count()) { _, count, window in
                 "\(count) \(window.end.milliseconds > time && window.start.milliseconds <= time)"
             }.write(to: CollectSink(out))

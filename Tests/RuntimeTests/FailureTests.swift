@@ -16,7 +16,8 @@ import ThalwegTesting
         env.settings.batchCapacity = 10
         // A second pipeline that would run for ever: one failing task has to stop it too.
         let other = Valve()
-        env.read(GeneratedSource(0..<Int64.max) { $0 }, name: "endless").rebalance().map { $0 }.write(to: ValveSink<Int64>(other))
+        env.read(GeneratedSource(0..<Int64.max) { $0 }, name: "endless").rebalance().map { $0 }.write(
+            to: ValveSink<Int64>(other))
         try build(env, valve)
         do {
             try await env.run(schedule)
@@ -136,7 +137,9 @@ import ThalwegTesting
             let kind = "unopenable"
             let boundedness = Boundedness.bounded
             func makeEnumerator() throws -> FixedSplits<ManualSplit> { try FixedSplits([]) }
-            func makeReader(_ context: SourceReaderContext) throws -> ManualReader<Int64> { throw Mishap(text: "no reader") }
+            func makeReader(_ context: SourceReaderContext) throws -> ManualReader<Int64> {
+                throw Mishap(text: "no reader")
+            }
         }
         let disk = MemoryFileSystem()
         let env = StreamEnvironment()

@@ -7,8 +7,9 @@ import Testing
 @Suite struct NegativeCompileTests {
     private static let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
         .deletingLastPathComponent()
-    static let files = ((try? FileManager.default.contentsOfDirectory(
-        at: root.appendingPathComponent("Tests/NegativeCompile"), includingPropertiesForKeys: nil)) ?? [])
+    static let files =
+        ((try? FileManager.default.contentsOfDirectory(
+            at: root.appendingPathComponent("Tests/NegativeCompile"), includingPropertiesForKeys: nil)) ?? [])
         .map(\.lastPathComponent).filter { $0.hasSuffix(".swift") }.sorted()
 
     /// Where the modules of this very build lie: beside the test bundle.

@@ -200,7 +200,8 @@ import ThalwegTesting
             stream.write(to: CollectSink(out))
             env.numbers(1...100).map(name: "plain") { $0 }.write(to: .blackHole())
             let execution = try await env.run()
-            #expect(out.elements == (0..<500).map { Row(id: $0, name: "name of \($0)", values: [3, 1, 2, Double($0)]) })
+            #expect(
+                out.elements == (0..<500).map { Row(id: $0, name: "name of \($0)", values: [3, 1, 2, Double($0)]) })
             for hop in 0..<6 {
                 #expect(execution.total("hop \(hop)") { $0.deepCopies } == (mode == .copyPerOperator ? 500 : 0))
             }

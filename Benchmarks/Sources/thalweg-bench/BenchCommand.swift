@@ -6,5 +6,6 @@ import ArgumentParser
 @main
 struct BenchCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "thalweg-bench", abstract: "Measures single operators.", subcommands: [MicroCommand.self])
+        commandName: "thalweg-bench", abstract: "Measures single operators.",
+        subcommands: [MicroCommand.self, CheckCommand.self])
 }

@@ -19,9 +19,9 @@ public enum Fetched<Element: Sendable>: Sendable {
 /// A client whose reads may block: the part of a source that a connector writes when its library is not asynchronous.
 ///
 /// - Every function but ``wakeUp()`` is called on the fetch thread alone.
-/// - ``fetch()`` may block as long as it likes but must return soon after ``wakeUp()``; a wake-up that comes between two
-///   fetches makes the next one return at once.
-public protocol SplitFetcher<Element, Split>: AnyObject, SendableMetatype {
+/// - ``fetch()`` may block as long as it likes but must return soon after ``wakeUp()``; a wake-up that comes between
+/// two fetches makes the next one return at once.
+public protocol SplitFetcher<Element, Split>: AnyObject {
     associatedtype Element: Sendable
     associatedtype Split: SourceSplit
     func addSplits(_ splits: [AssignedSplit<Split>]) throws
@@ -130,8 +130,8 @@ public final class BlockingReader<Fetcher: SplitFetcher>: SourceReader {
         }
     }
 
-    /// Ends the fetch thread and waits for it, for the time-out at most; a client that does not heed its wake-up is left
-    /// to end by itself.
+    /// Ends the fetch thread and waits for it, for the time-out at most; a client that does not heed its wake-up is
+    /// left to end by itself.
     public func close() { hand.close(timeout: timeout) }
 }
 

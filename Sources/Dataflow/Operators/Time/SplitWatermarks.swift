@@ -26,7 +26,10 @@ public struct SplitWatermarks: Sendable {
     /// Milliseconds; nil when the stream has no watermarks.
     let delay: Int64?
 
-    public init(delay: Duration?) { self.delay = delay.map { max(0, $0.wholeMilliseconds) } }
+    /// - Parameter delay: cut to the range of timestamps, so that windows can calculate with every watermark.
+    public init(delay: Duration?) {
+        self.delay = delay.map { min(max(0, $0.wholeMilliseconds), TimestampRange.limit) }
+    }
 
     /// The merged watermark so far.
     public var watermark: Watermark { merged }

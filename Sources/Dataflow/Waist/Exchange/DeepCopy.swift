@@ -6,8 +6,8 @@ import ThalwegData
 
 /// Copies records by encoding and decoding them, a batch at a time.
 public enum DeepCopy {
-    /// What wraps an inlet of this element type so that it gets deep copies; nil for plain memory, which every hand-over
-    /// copies anyway, and for types that are not `Codable`.
+    /// What wraps an inlet of this element type so that it gets deep copies; nil for plain memory, which every
+    /// hand-over copies anyway, and for types that are not `Codable`.
     public static func copying<Element: Sendable>(
         _: Element.Type
     ) -> (@Sendable (_ inlet: Any, OperatorMetrics) throws -> Any)? {
@@ -30,7 +30,8 @@ public enum DeepCopy {
                 push: { batch in
                     var writer = ByteWriter(capacity: 64 * batch.count)
                     try codec.encode(batch.rows, count: batch.count, into: &writer)
-                    let target = copy.flatMap { $0.capacity == batch.capacity ? $0 : nil } ?? Batch(capacity: batch.capacity)
+                    let target =
+                        copy.flatMap { $0.capacity == batch.capacity ? $0 : nil } ?? Batch(capacity: batch.capacity)
                     copy = target
                     let bytes = writer.bytes()
                     try bytes.withUnsafeBytes { bytes throws in
