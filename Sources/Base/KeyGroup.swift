@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //  From key to key group to subtask.
 
-/// The unit in which keyed state moves when parallelism changes: `hash(key) mod maxParallelism`, as a share of subtasks.
+/// The unit in which keyed state moves when parallelism changes: `hash(key) mod maxParallelism`, as a share of
+/// subtasks.
 @frozen
 public enum KeyGroup {
     /// The key group of a stable hash. Takes the high half, because tables use the low half.

@@ -3,8 +3,8 @@
 
 import Glibc
 
-/// Memory for tables and columns. From 2 MiB on it is aligned so that the kernel may back it with huge pages: a table of
-/// millions of keys otherwise spends its time walking page tables.
+/// Memory for tables and columns. From 2 MiB on it is aligned so that the kernel may back it with huge pages: a table
+/// of millions of keys otherwise spends its time walking page tables.
 public enum PageMemory {
     /// The size of a huge page.
     @inlinable public static var hugeBytes: Int { 2 << 20 }

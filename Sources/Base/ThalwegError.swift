@@ -3,7 +3,8 @@
 
 /// What went wrong, and what to do about it.
 ///
-/// `primary` is short and lower case; `detail` gives the facts (file, line, operator, value); `hint` says how to fix it.
+/// `primary` is short and lower case; `detail` gives the facts (file, line, operator, value); `hint` says how to fix
+/// it.
 public struct ThalwegError: Error, Sendable, CustomStringConvertible {
     /// What the caller can do about it.
     public enum Kind: String, Sendable, Hashable {
@@ -44,7 +45,8 @@ public struct ThalwegError: Error, Sendable, CustomStringConvertible {
         if let hint { text += "\n  hint: \(hint)" }
         if let cause {
             let inner = (cause as? ThalwegError)?.description ?? String(describing: cause)
-            text += "\n  cause: \(inner.split(separator: "\n", omittingEmptySubsequences: false).joined(separator: "\n  "))"
+            text +=
+                "\n  cause: \(inner.split(separator: "\n", omittingEmptySubsequences: false).joined(separator: "\n  "))"
         }
         return text
     }

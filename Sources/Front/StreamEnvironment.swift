@@ -46,7 +46,8 @@ public final class StreamEnvironment {
                     guard let link = context.sourceLink else {
                         throw ThalwegError(.bug, "a source was started without its coordinator")
                     }
-                    return OperatorInstance(source: try SourceOperator(source, onError: policy, in: context, link: link))
+                    return OperatorInstance(
+                        source: try SourceOperator(source, onError: policy, in: context, link: link))
                 })
         }
         return DataStream(environment: self, node: node)

@@ -101,7 +101,8 @@ import ThalwegNexmark
 
     @Test func numbersOfASummaryAreRendered() {
         let summary = RunSummary(
-            name: "q5", events: 2_000_000, parallelism: 2, rowsOut: 7, wallSeconds: 0.5, cpuSeconds: 0.8, peakMemory: 31.25)
+            name: "q5", events: 2_000_000, parallelism: 2, rowsOut: 7, wallSeconds: 0.5, cpuSeconds: 0.8,
+            peakMemory: 31.25)
         #expect(
             summary.json
                 == #"{"name":"q5","events":2000000,"parallelism":2,"rows_out":7,"wall_s":0.500,"cpu_s":0.800,"#

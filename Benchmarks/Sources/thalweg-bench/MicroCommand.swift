@@ -57,8 +57,10 @@ struct MicroCommand: AsyncParsableCommand {
             let items = timed(items)
             let even = try items.filter { $0.value & 1 == 0 }.keyed(by: \.key)
             let odd = try items.filter { $0.value & 1 == 1 }.keyed(by: \.key)
-            try even.intervalJoin(odd, lower: .milliseconds(-100), upper: .milliseconds(100)) { Pair($0.value, $1.value) }
-                .write(to: .blackHole())
+            try even.intervalJoin(odd, lower: .milliseconds(-100), upper: .milliseconds(100)) {
+                Pair($0.value, $1.value)
+            }
+            .write(to: .blackHole())
         }
     }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Calling one function of mimalloc makes the linker keep the library, whose malloc and free then replace the C library's.
+// Calling one function of mimalloc makes the linker keep the library; its malloc and free replace the C library's.
 #include "CAllocator.h"
 
 int mi_version(void);

@@ -76,11 +76,11 @@ public final class Batch<Element> {
         count = index &+ 1
     }
 
-    /// Moves each record out and hands it to `body` with its index. The batch is empty afterwards, also when `body` throws;
-    /// timestamps and split stay readable.
+    /// Moves each record out and hands it to `body` with its index. The batch is empty afterwards, also when `body`
+    /// throws; timestamps and split stay readable.
     ///
-    /// A record that is read where it lies must be copied before foreign code sees it, which costs a reference count for
-    /// each string in it; one that is moved out costs none.
+    /// A record that is read where it lies must be copied before foreign code sees it, which costs a reference count
+    /// for each string in it; one that is moved out costs none.
     @inlinable @inline(__always)
     public func drain(_ body: (_ index: Int, _ element: Element) throws -> Void) rethrows {
         let (rows, end) = (self.rows, count)

@@ -22,8 +22,8 @@ public struct JobGraph: Sendable {
 
     /// Chains the steps of a program.
     ///
-    /// A step joins the task of its inputs when all of them come from one task of the same parallelism and no record can
-    /// need another subtask: over forward edges, and over any edge when there is one subtask.
+    /// A step joins the task of its inputs when all of them come from one task of the same parallelism and no record
+    /// can need another subtask: over forward edges, and over any edge when there is one subtask.
     ///
     /// - Throws: `ThalwegError(.job)` for a graph that cannot run.
     public init(_ graph: StreamGraph, parallelism: Int, maxParallelism: Int) throws(ThalwegError) {

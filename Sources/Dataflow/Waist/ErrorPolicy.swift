@@ -31,7 +31,8 @@ public struct DeadLetter: Codable, Sendable, Hashable {
         self.operatorName = operatorName
         self.position = position
         self.error = error
-        self.record = record.utf8.count <= Self.recordBytesMax
+        self.record =
+            record.utf8.count <= Self.recordBytesMax
             ? record : String(decoding: record.utf8.prefix(Self.recordBytesMax), as: UTF8.self)
     }
 }

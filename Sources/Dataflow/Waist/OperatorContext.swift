@@ -69,8 +69,10 @@ public final class OperatorContext {
 
     public init(
         name: String, subtask: Int, parallelism: Int, maxParallelism: Int,
-        processingTime: any ProcessingTimeService, metrics: OperatorMetrics, objectReuse: ObjectReuseMode, batchCapacity: Int,
-        outlets: [String?: Any], sourceLink: (any SourceLink)? = nil, wake: @escaping @Sendable () -> Void, commits: CommitLedger
+        processingTime: any ProcessingTimeService, metrics: OperatorMetrics, objectReuse: ObjectReuseMode,
+        batchCapacity: Int,
+        outlets: [String?: Any], sourceLink: (any SourceLink)? = nil, wake: @escaping @Sendable () -> Void,
+        commits: CommitLedger
     ) {
         self.name = name
         self.subtask = subtask

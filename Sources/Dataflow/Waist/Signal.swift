@@ -22,8 +22,8 @@ public enum Signal: Hashable, Sendable {
     case end
 }
 
-/// The state of one input of a task. A finished input is neither active nor idle: it must not let event time leap to the
-/// end while others are merely idle (FLIP-27, 27.d4).
+/// The state of one input of a task. A finished input is neither active nor idle: it must not let event time leap to
+/// the end while others are merely idle (FLIP-27, 27.d4).
 @frozen
 public enum InputStatus: String, Hashable, Sendable {
     case active, idle, finished

@@ -68,7 +68,8 @@ extension DataStream {
         name: String? = nil, onError policy: RecordErrorPolicy = .fail
     ) -> DataStream<Element> {
         step("timestamps", name: name, outputs: policy.outputs, details: strategy.details) { context in
-            OperatorInstance(timestamps: TimestampsOperator(timestamp, strategy, onError: policy, in: context), in: context)
+            OperatorInstance(
+                timestamps: TimestampsOperator(timestamp, strategy, onError: policy, in: context), in: context)
         }
     }
 
@@ -78,7 +79,8 @@ extension DataStream {
     public func write<S: Sink>(
         to sink: S, name: String? = nil
     ) -> StreamEnd where S.Element == Element {
-        let end: DataStream<Never> = step("sink", name: name ?? sink.kind, details: ["connector": sink.kind]) { context in
+        let end: DataStream<Never> = step("sink", name: name ?? sink.kind, details: ["connector": sink.kind]) {
+            context in
             OperatorInstance(sink: try SinkOperator(sink, in: context), in: context)
         }
         environment.update(end.node) { $0.parallelismMax = sink.parallelismMax }

@@ -100,7 +100,8 @@ public struct DataStream<Element: Sendable> {
         guard declared.type == tag.declaration.type else {
             throw ThalwegError(
                 .job, "a side output is read with another type than it is written",
-                detail: "step \"\(node.name)\" declares \"\(tag.id)\" of \(declared.type); it is read as \(tag.declaration.type)",
+                detail:
+                    "step \"\(node.name)\" declares \"\(tag.id)\" of \(declared.type), read as \(tag.declaration.type)",
                 hint: "use one OutputTag value on both sides")
         }
         return DataStream<Side>(environment: environment, node: self.node, tag: tag.id)

@@ -14,7 +14,8 @@ import UnixSignals
 public struct JobRunner {
     /// What is printed.
     public enum Output: Sendable {
-        /// Progress on standard error (one line that is rewritten on a terminal, plain lines elsewhere), then a summary.
+        /// Progress on standard error (one line that is rewritten on a terminal, plain lines elsewhere), then a
+        /// summary.
         case progress
         /// Only a report as JSON on standard output at the end.
         case json

@@ -39,8 +39,8 @@ public struct NexmarkCursor: Sendable {
 
     /// Walks over the next `count` events.
     ///
-    /// The body is inlined where it stands, so fields that it does not ask for are never computed, and what depends on the
-    /// epoch alone is computed once per epoch.
+    /// The body is inlined where it stands, so fields that it does not ask for are never computed, and what depends on
+    /// the epoch alone is computed once per epoch.
     @inlinable @inline(__always)
     public mutating func forEach(next count: Int, _ body: (NexmarkPosition) throws -> Void) rethrows {
         var epoch = current.epoch

@@ -66,8 +66,8 @@ enum NexmarkText {
 
     /// A string from bytes that `body` writes into at most `room` bytes of the stack.
     ///
-    /// A copy from the stack makes the string exactly as large as it must be, and is measurably faster than writing into
-    /// an uninitialised string with room to spare.
+    /// A copy from the stack makes the string exactly as large as it must be, and is measurably faster than writing
+    /// into an uninitialised string with room to spare.
     @inlinable @inline(__always)
     static func string(room: Int, _ body: (UnsafeMutableRawPointer) -> Int) -> String {
         withUnsafeTemporaryAllocation(byteCount: room, alignment: 8) { buffer in
@@ -77,10 +77,11 @@ enum NexmarkText {
         }
     }
 
-    /// A string of one to fifteen ASCII bytes: `low` the first eight, `high` the others; bytes from `count` on are ignored.
+    /// A string of one to fifteen ASCII bytes: `low` the first eight, `high` the others; bytes from `count` on are
+    /// ignored.
     ///
-    /// On 64-bit platforms such a string is two words: the bytes in order, and on top `0xE0 | count`. Putting them together
-    /// costs a tenth of any initialiser, which copies byte by byte. ``provesSmallStrings`` checks the layout.
+    /// On 64-bit platforms such a string is two words: the bytes in order, and on top `0xE0 | count`. Putting them
+    /// together costs a tenth of any initialiser, which copies byte by byte. ``provesSmallStrings`` checks the layout.
     @inlinable @inline(__always)
     static func small(_ low: UInt64, _ high: UInt64, count: Int) -> String {
         let length = UInt64(truncatingIfNeeded: count)

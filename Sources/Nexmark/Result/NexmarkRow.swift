@@ -6,8 +6,8 @@ import Thalweg
 
 /// A row of a query's result.
 ///
-/// A query gives a stream of changes of its result table. Without key columns every row is an addition; with key columns
-/// each row takes the place of the one before it with the same key.
+/// A query gives a stream of changes of its result table. Without key columns every row is an addition; with key
+/// columns each row takes the place of the one before it with the same key.
 public protocol NexmarkRow: Sendable {
     /// The positions of the columns that are the key of the result table; empty when rows are only ever added.
     static var keyColumns: [Int] { get }

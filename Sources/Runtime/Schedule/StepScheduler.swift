@@ -4,8 +4,8 @@
 import ThalwegBase
 import ThalwegOperator
 
-/// The deterministic scheduler: the same job and seed give the same order of polls. When no task can go on, virtual time
-/// jumps to the next timer.
+/// The deterministic scheduler: the same job and seed give the same order of polls. When no task can go on, virtual
+/// time jumps to the next timer.
 public struct StepScheduler: TaskScheduler {
     public let virtualClock: ManualClock
     public let seed: UInt64

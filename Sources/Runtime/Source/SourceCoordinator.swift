@@ -25,8 +25,8 @@ public final class SourceCoordinator<S: Source>: SourceCoordinating {
         self.parallelism = parallelism
     }
 
-    /// Starts the enumerator unless it has been started: whichever reader comes first does it, so that no request is ever
-    /// answered by an enumerator that has not looked for splits yet.
+    /// Starts the enumerator unless it has been started: whichever reader comes first does it, so that no request is
+    /// ever answered by an enumerator that has not looked for splits yet.
     public func start(_ deliver: (CoordinatorAction) -> Void) throws { try decide(deliver) { _, _ in } }
 
     public func requestSplit(from subtask: Int, _ deliver: (CoordinatorAction) -> Void) throws {

@@ -128,7 +128,9 @@ struct TaskBuilder {
 
     /// How many streams of signals reach a node in one subtask: one per chained edge, one per channel of an exchange.
     private func slotCount(of node: StreamNode, subtask: Int) -> Int {
-        node.inputs.reduce(0) { $0 + (graph.isChained($1, into: node.id) ? 1 : senders(of: $1, into: node.id, subtask).count) }
+        node.inputs.reduce(0) {
+            $0 + (graph.isChained($1, into: node.id) ? 1 : senders(of: $1, into: node.id, subtask).count)
+        }
     }
 
     /// The producer subtasks that send to a consumer subtask over an edge.

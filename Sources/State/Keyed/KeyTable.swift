@@ -175,7 +175,8 @@ public final class KeyTable<Key: Hashable> {
             position = (position &+ 1) & mask
             let entry = entries[position]
             if entry == Self.vacant { break }
-            let home = Int(truncatingIfNeeded: hashes.address(Int(truncatingIfNeeded: entry & 0xFFFF_FFFF)).pointee) & mask
+            let home =
+                Int(truncatingIfNeeded: hashes.address(Int(truncatingIfNeeded: entry & 0xFFFF_FFFF)).pointee) & mask
             // The entry may move only if its home is not in the cyclic range (gap, position].
             let distanceFromHome = (position &- home) & mask
             let distanceFromGap = (position &- gap) & mask

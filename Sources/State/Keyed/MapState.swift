@@ -6,9 +6,11 @@ import ThalwegData
 
 /// Keyed state of many values by a user key.
 ///
-/// All maps of one operator share one table keyed by (slot, user key), so a look-up costs one probe and a small map costs
-/// no allocation; the entries of one key are chained for iteration (in no particular order).
-public final class MapState<UserKey: Hashable & Codable & Sendable, Value: Codable & Sendable>: BindableState, KeyedColumn {
+/// All maps of one operator share one table keyed by (slot, user key), so a look-up costs one probe and a small map
+/// costs no allocation; the entries of one key are chained for iteration (in no particular order).
+public final class MapState<UserKey: Hashable & Codable & Sendable, Value: Codable & Sendable>: BindableState,
+    KeyedColumn
+{
     @exclusivity(unchecked) @usableFromInline unowned(unsafe) var store: AnyKeyedStore
     @exclusivity(unchecked) @usableFromInline var table = KeyTable<MapEntryKey<UserKey>>()
     @exclusivity(unchecked) @usableFromInline var entries = PagedColumn<MapEntry<Value>>(initial: MapEntry())
@@ -60,7 +62,9 @@ public final class MapState<UserKey: Hashable & Codable & Sendable, Value: Codab
         let head = heads.address(slot)
         entries.address(entry).pointee.next = head.pointee.first
         entries.address(entry).pointee.previous = -1
-        if head.pointee.first >= 0 { entries.address(Int(head.pointee.first)).pointee.previous = Int32(truncatingIfNeeded: entry) }
+        if head.pointee.first >= 0 {
+            entries.address(Int(head.pointee.first)).pointee.previous = Int32(truncatingIfNeeded: entry)
+        }
         head.pointee.first = Int32(truncatingIfNeeded: entry)
         head.pointee.count &+= 1
     }

@@ -40,7 +40,9 @@ struct NexmarkGenerateCommand: ParsableCommand {
         case .json:
             try write(to: output) { writer.appendJSONLines($0, to: &$1) }
         case .csv:
-            guard mkdir(output, 0o777) == 0 || errno == EEXIST else { throw OutputFile.failure("create folder", output) }
+            guard mkdir(output, 0o777) == 0 || errno == EEXIST else {
+                throw OutputFile.failure("create folder", output)
+            }
             for kind in NexmarkKind.allCases {
                 try write(to: "\(output)/\(kind).csv") { writer.appendCSV(kind, $0, to: &$1) }
             }

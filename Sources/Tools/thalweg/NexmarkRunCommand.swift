@@ -9,9 +9,9 @@ struct NexmarkRunCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "run", abstract: "Run a Nexmark query.",
         discussion: """
-            Without --golden the rows are dropped and what the run cost is printed. With it the final table is written, \
-            one row per line, sorted by byte: the form of the golden results. The result of q12 depends on processing \
-            time, so it is another one each time.
+            Without --golden the rows are dropped and what the run cost is printed. With it the final table is \
+            written, one row per line, sorted by byte: the form of the golden results. The result of q12 depends \
+            on processing time, so it is another one each time.
             """)
 
     @Option(help: "q0 to q22.")
@@ -52,7 +52,8 @@ struct NexmarkRunCommand: AsyncParsableCommand {
 
     func run() async throws {
         let query = try NexmarkQueries.named(query)
-        let input = input.map { NexmarkInput.files($0) }
+        let input =
+            input.map { NexmarkInput.files($0) }
             ?? .generator(events: events ?? 0, seed: seed, fullRows: fullRows)
         let file = try golden.map { try OutputFile($0) }
         let result = NexmarkResult()

@@ -44,7 +44,8 @@ extension Source {
 }
 
 /// Hands elements from a task that iterates the sequence to the job's task.
-public final class AsyncSequenceReader<Sequence: AsyncSequence & Sendable>: SourceReader where Sequence.Element: Sendable {
+public final class AsyncSequenceReader<Sequence: AsyncSequence & Sendable>: SourceReader
+where Sequence.Element: Sendable {
     /// What the two tasks share.
     private final class Exchange: Sendable {
         struct Contents {

@@ -21,7 +21,7 @@ public enum Fetched<Element: Sendable>: Sendable {
 /// - Every function but ``wakeUp()`` is called on the fetch thread alone.
 /// - ``fetch()`` may block as long as it likes but must return soon after ``wakeUp()``; a wake-up that comes between
 /// two fetches makes the next one return at once.
-public protocol SplitFetcher<Element, Split>: AnyObject {
+public protocol SplitFetcher<Element, Split>: AnyObject, SendableMetatype {
     associatedtype Element: Sendable
     associatedtype Split: SourceSplit
     func addSplits(_ splits: [AssignedSplit<Split>]) throws

@@ -17,8 +17,9 @@ public struct FileEntry: Hashable, Sendable {
 
 /// Files and directories. The real one is ``LocalFileSystem``; tests and simulations bring their own.
 public protocol FileSystem: Sendable {
-    /// The files below a path, sorted by path: the file itself, all files in a directory and its subdirectories, or those
-    /// that match a pattern with `*` and `?` in its last component. Names that begin with `.` or `_` are left out.
+    /// The files below a path, sorted by path: the file itself, all files in a directory and its subdirectories, or
+    /// those that match a pattern with `*` and `?` in its last component. Names that begin with `.` or `_` are left
+    /// out.
     func files(at path: String) throws(ThalwegError) -> [FileEntry]
     /// Opens a file for reading.
     func open(_ path: String) throws(ThalwegError) -> any ByteSource

@@ -75,8 +75,8 @@ public struct JoinInterval: Hashable, Sendable {
 /// Joins two keyed streams on time: every pair of a first record at `t` and a second one in `t + lower ... t + upper`.
 ///
 /// A record that is not late (its time is not before the watermark) is joined with what has come from the other side
-/// and waits for what may still come; a pair is emitted exactly once, by the later arrival. A key's records leave as the
-/// watermark passes; keys that fall silent are found through expiry lists and their slots are given back.
+/// and waits for what may still come; a pair is emitted exactly once, by the later arrival. A key's records leave as
+/// the watermark passes; keys that fall silent are found through expiry lists and their slots are given back.
 public final class IntervalJoinOperator<Key, First, Second, Output>: TwoInputOperator
 where Key: Hashable & Codable & Sendable {
     public let collector: Collector<Output>

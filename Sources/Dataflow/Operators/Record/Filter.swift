@@ -15,7 +15,9 @@ public final class FilterOperator<Input>: OneInputOperator {
     @exclusivity(unchecked) @usableFromInline var seen = 0
 
     @inlinable
-    public init(_ isIncluded: @escaping (Input) throws -> Bool, onError policy: RecordErrorPolicy, in context: OperatorContext) {
+    public init(
+        _ isIncluded: @escaping (Input) throws -> Bool, onError policy: RecordErrorPolicy, in context: OperatorContext
+    ) {
         self.isIncluded = isIncluded
         outlet = context.mainOutlet()
         collector = context.mainCollector()

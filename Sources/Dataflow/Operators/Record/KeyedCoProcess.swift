@@ -81,7 +81,9 @@ public final class KeyedCoProcessOperator<Function: KeyedCoProcessFunction>: Two
         _ body: (inout Function, Element, KeyedContext<Function.Key>, Collector<Function.Output>) throws -> Void
     ) throws {
         let (times, count, isTimed) = (batch.times, batch.count, batch.isTimed)
-        let (slots, store, clock, collector, context) = (runtime.slots, runtime.store, clock, collector, runtime.context)
+        let (slots, store, clock, collector, context) = (
+            runtime.slots, runtime.store, clock, collector, runtime.context
+        )
         try batch.drain { index, value in
             store.slot = Int(slots[index])
             clock.time = isTimed ? times[index] : .min

@@ -70,7 +70,9 @@ public final class KeyedProcessOperator<Function: KeyedProcessFunction>: OneInpu
     public func process(_ batch: Batch<Function.Input>) throws {
         runtime.resolve(batch, by: key)
         let (times, count, isTimed) = (batch.times, batch.count, batch.isTimed)
-        let (slots, store, clock, collector, context) = (runtime.slots, runtime.store, clock, collector, runtime.context)
+        let (slots, store, clock, collector, context) = (
+            runtime.slots, runtime.store, clock, collector, runtime.context
+        )
         try batch.drain { index, value in
             store.slot = Int(slots[index])
             clock.time = isTimed ? times[index] : .min

@@ -16,7 +16,9 @@ public final class MapOperator<Input, Output>: OneInputOperator {
     @exclusivity(unchecked) @usableFromInline var seen = 0
 
     @inlinable
-    public init(_ transform: @escaping (Input) throws -> Output, onError policy: RecordErrorPolicy, in context: OperatorContext) {
+    public init(
+        _ transform: @escaping (Input) throws -> Output, onError policy: RecordErrorPolicy, in context: OperatorContext
+    ) {
         self.transform = transform
         outlet = context.mainOutlet()
         results = Batch(capacity: context.batchCapacity)

@@ -21,7 +21,9 @@ public final class SourceOperator<S: Source> {
     @exclusivity(unchecked) @usableFromInline var wasHeldBack = false
 
     @inlinable
-    public init(_ source: S, onError policy: RecordErrorPolicy, in context: OperatorContext, link: any SourceLink) throws {
+    public init(_ source: S, onError policy: RecordErrorPolicy, in context: OperatorContext, link: any SourceLink)
+        throws
+    {
         self.context = context
         self.link = link
         outlet = context.mainOutlet()

@@ -155,7 +155,9 @@ public final class WatermarkTracker {
 
     private func signal() throws {
         for signal in watermarks.outcome(isHeldBack: context.sourceLink?.holdsBackEventTime == true) {
-            if case .watermark(let watermark) = signal { context.metrics.watermark.set(Int(watermark.time.milliseconds)) }
+            if case .watermark(let watermark) = signal {
+                context.metrics.watermark.set(Int(watermark.time.milliseconds))
+            }
             try forward(signal)
         }
     }

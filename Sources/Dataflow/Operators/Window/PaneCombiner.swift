@@ -24,8 +24,8 @@ public struct PartialAggregate<Key: Sendable, Accumulator: Sendable>: Sendable {
     }
 }
 
-/// Stands before an exchange into a window of fixed size and sends one partial aggregate per key and pane instead of the
-/// records.
+/// Stands before an exchange into a window of fixed size and sends one partial aggregate per key and pane instead of
+/// the records.
 ///
 /// What it holds it sends before any signal that could make the window fire without it, so results are the same as
 /// without it.

@@ -18,8 +18,8 @@ public struct EdgeType: Sendable {
         @Sendable (Partitioning, [any ExchangeChannel], _ subtask: Int, _ maxParallelism: Int, _ capacity: Int) -> Any
     /// Feeds an erased batch into an inlet and empties it.
     public let deliver: @Sendable (_ inlet: Any) -> ((AnyObject) throws -> Void)
-    /// An inlet that deep-copies every record on its way into another (`COPY_PER_OPERATOR`); nil when there is nothing to
-    /// copy deeply (plain memory) or the type is not `Codable`.
+    /// An inlet that deep-copies every record on its way into another (`COPY_PER_OPERATOR`); nil when there is nothing
+    /// to copy deeply (plain memory) or the type is not `Codable`.
     public let copying: (@Sendable (_ inlet: Any, OperatorMetrics) throws -> Any)?
 
     /// - Parameters:

@@ -103,8 +103,8 @@ public enum ReadStatus: Sendable, Hashable {
 
 /// Reads the splits assigned to one subtask.
 ///
-/// Called by the task's thread only and never blocks: a reader whose reads block keeps a thread of its own and hands over
-/// (see `BlockingReader`). Its state is exactly its splits with their positions.
+/// Called by the task's thread only and never blocks: a reader whose reads block keeps a thread of its own and hands
+/// over (see `BlockingReader`). Its state is exactly its splits with their positions.
 public protocol SourceReader<Element, Split>: AnyObject {
     associatedtype Element
     associatedtype Split: SourceSplit

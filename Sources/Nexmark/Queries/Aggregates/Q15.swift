@@ -25,8 +25,8 @@ public enum Q15: NexmarkQuery {
         public var columns: [GoldenTable.Field] { [day.field] + statistics.columns }
     }
 
-    /// For each bidder and auction one byte says at which ranks they were seen, so that one look-up serves the total and
-    /// the ranks.
+    /// For each bidder and auction one byte says at which ranks they were seen, so that one look-up serves the total
+    /// and the ranks.
     struct Statistics: KeyedProcessFunction {
         @State var statistics = ValueState<BidStatistics>()
         @State var bidders = MapState<Int64, UInt8>()

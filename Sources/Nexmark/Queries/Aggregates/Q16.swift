@@ -51,7 +51,8 @@ public enum Q16: NexmarkQuery {
         mutating func process(_ bid: Timed<Bid>, _ context: KeyedContext<Key>, _ out: Collector<Row>) {
             let rank = PriceRank.bit(bid.record.price)
             var counts = counts.value ?? Counts()
-            counts.minute = max(counts.minute, bid.dateTime.milliseconds.flooredDivision(by: 86_400_000).remainder / 60_000)
+            counts.minute = max(
+                counts.minute, bid.dateTime.milliseconds.flooredDivision(by: 86_400_000).remainder / 60_000)
             counts.statistics.bids.total += 1
             counts.statistics.bids.add(rank)
             counts.statistics.bidders.addDistinct(rank, seen: &bidders[bid.record.bidder, default: 0])
