@@ -133,6 +133,21 @@ private let isFull = ProcessInfo.processInfo.environment["THALWEG_FULL"] == "1"
         #expect(monitored.elements.map(\.id).sorted() == bounded.elements.map(\.id).sorted())
     }
 
+    /// A reader may ask for work before the enumerator has looked for files: that must not end the source early.
+    @Test func noFileIsLostAtTheStart() async throws {
+        let disk = MemoryFileSystem()
+        for file in 0..<70 { disk["in/\(file).jsonl"] = Array(lines(file..<file + 1).utf8) }
+        for round in 0..<(isFull ? 2000 : 200) {
+            let env = StreamEnvironment()
+            env.settings.parallelism = 1 + round % 4
+            let out = Collected<Line>()
+            env.read(try source(["in"], disk)).write(to: CollectSink(out))
+            let pool = WorkerPool(workers: 2 + round % 3)
+            try await env.execute(on: round % 8 == 0 ? StepScheduler(seed: UInt64(round)) : pool)
+            #expect(out.count == 70, "round \(round)")
+        }
+    }
+
     // MARK: Bad places
 
     @Test(arguments: [0, 100, 5000])

@@ -15,6 +15,9 @@ final class SplitInbox: Sendable {
 
     private let contents = Mutex(Contents())
     private let count = Atomic<Int>(0)
+    /// Whether the enumerator has started. The lock of the first inbox of a source also puts its decisions in order:
+    /// they are delivered before the next one is made, or "no more splits" could overtake a split.
+    let delivery = Mutex(false)
     let wake: @Sendable () -> Void
 
     init(wake: @escaping @Sendable () -> Void) { self.wake = wake }
@@ -78,13 +81,23 @@ final class LocalSourceLink: SourceLink {
         wake = inboxes[subtask].wake
     }
 
-    func requestSplit() throws { try carryOut(coordinator.requestSplit(from: subtask)) }
+    func requestSplit() throws { try decide { try coordinator.requestSplit(from: subtask) } }
+
+    /// Has the enumerator decide and delivers its decisions; the first call of any subtask starts it.
+    private func decide(_ body: () throws -> [CoordinatorAction]) throws {
+        try inboxes[0].delivery.withLock { isStarted in
+            if !isStarted {
+                isStarted = true
+                try carryOut(coordinator.start())
+            }
+            try carryOut(body())
+        }
+    }
 
     func takeAssigned() throws -> [Any] {
-        // The first subtask's thread runs the enumerator's start and its periodic discovery.
         if subtask == 0 && !isStarted {
             isStarted = true
-            try carryOut(coordinator.start())
+            try decide { [] }
             // Those without a split no longer hold back event time.
             for inbox in inboxes { inbox.wake() }
         }
@@ -109,7 +122,7 @@ final class LocalSourceLink: SourceLink {
             case .callAgain(let delay):
                 timers.schedule(at: timers.now + max(1, delay.wholeMilliseconds)) { [weak self] in
                     guard let self else { return }
-                    try self.carryOut(self.coordinator.discover())
+                    try self.decide { try self.coordinator.discover() }
                 }
             }
         }

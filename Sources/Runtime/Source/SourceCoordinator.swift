@@ -61,6 +61,12 @@ public final class SourceCoordinator<S: Source>: SourceCoordinating {
                     detail: "split \(split.id) to subtask \(subtask) of \(parallelism)",
                     hint: "a split may be assigned once, to an existing subtask")
             }
+            guard !contents.toldNoMore.contains(subtask) else {
+                throw ThalwegError(
+                    .bug, "an enumerator assigned a split to a reader that it had told of the end",
+                    detail: "split \(split.id) to subtask \(subtask)",
+                    hint: "signal the end of the splits after the last assignment")
+            }
             defer { contents.nextNumber += 1 }
             return .assign(AssignedSplit(number: contents.nextNumber, split: split), subtask: subtask)
         case .noMoreSplits(let subtask):
