@@ -133,6 +133,21 @@ private let isFull = ProcessInfo.processInfo.environment["THALWEG_FULL"] == "1"
         #expect(monitored.elements.map(\.id).sorted() == bounded.elements.map(\.id).sorted())
     }
 
+    /// A reader may ask for work before the enumerator has looked for files: that must not end the source early.
+    @Test func noFileIsLostAtTheStart() async throws {
+        let disk = MemoryFileSystem()
+        for file in 0..<70 { disk["in/\(file).jsonl"] = Array(lines(file..<file + 1).utf8) }
+        for round in 0..<(isFull ? 2000 : 200) {
+            let env = StreamEnvironment()
+            env.settings.parallelism = 1 + round % 4
+            let out = Collected<Line>()
+            env.read(try source(["in"], disk)).write(to: CollectSink(out))
+            let pool = WorkerPool(workers: 2 + round % 3)
+            try await env.execute(on: round % 8 == 0 ? StepScheduler(seed: UInt64(round)) : pool)
+            #expect(out.count == 70, "round \(round)")
+        }
+    }
+
     // MARK: Bad places
 
     @Test(arguments: [0, 100, 5000])
@@ -250,9 +265,11 @@ private let isFull = ProcessInfo.processInfo.environment["THALWEG_FULL"] == "1"
         let size = UInt64(isFull ? 1 << 30 : 200 << 20)
         struct Endless: FileSystem {
             let size: UInt64
+            let largestRead: Counter
             func files(at path: String) -> [FileEntry] { [FileEntry(path: path, byteCount: Int64(size))] }
             func open(_ path: String) -> any ByteSource {
-                ClosureByteSource(name: path) { offset, buffer in
+                ClosureByteSource(name: path) { [size, largestRead] offset, buffer in
+                    largestRead.set(max(largestRead.value, buffer.count))
                     guard offset < size else { return 0 }
                     let count = min(buffer.count, Int(size - offset))
                     for index in 0..<count { buffer[index] = 0x78 }
@@ -268,7 +285,7 @@ private let isFull = ProcessInfo.processInfo.environment["THALWEG_FULL"] == "1"
         }
         var limits = ReadLimits()
         limits.lineBytesMax = 1 << 20
-        let disk = Endless(size: size)
+        let disk = Endless(size: size, largestRead: Counter())
         for (policy, fails) in [(RecordErrorPolicy.fail, true), (.skip(), false)] {
             let env = StreamEnvironment()
             let out = Collected<String>()
@@ -282,8 +299,10 @@ private let isFull = ProcessInfo.processInfo.environment["THALWEG_FULL"] == "1"
                 #expect(fails && "\(error)".contains("longer than 1048576 bytes"), "\(error)")
             }
             let growth = ProcessUsage().peakMemoryBytes - before
-            // Other tests run beside this one: the bound only has to tell the line from a block of it.
-            #expect(growth < Int(size) * 3 / 4, "peak memory grew by \(growth) bytes")
+            // The line is read in blocks, never as a whole. The process's memory tells the same, but other tests run
+            // beside this one, so it counts only in a full run, which is made alone.
+            #expect(disk.largestRead.value <= 4 << 20, "read \(disk.largestRead.value) bytes at once")
+            #expect(!isFull || growth < Int(size) / 4, "peak memory grew by \(growth) bytes")
         }
     }
 
@@ -297,9 +316,7 @@ private let isFull = ProcessInfo.processInfo.environment["THALWEG_FULL"] == "1"
         env.settings.parallelism = 2
         let out = Collected<Int64>()
         env.read(try source(["in"], disk)).map { $0.id }.write(to: CollectSink(out))
-        let start = MonotonicTime.now
         try await env.execute()
         #expect(out.elements.sorted() == (0..<Int64(count)).map { $0 })
-        #expect(start.secondsSince < 60)
     }
 }
