@@ -7,6 +7,8 @@ import Testing
 import Thalweg
 import ThalwegTesting
 
+/// Whether the test of memory runs by itself: `THALWEG_ALONE=1 swift test --filter aLineWithoutEnd`.
+private let isAlone = ProcessInfo.processInfo.environment["THALWEG_ALONE"] == "1"
 private let isFull = ProcessInfo.processInfo.environment["THALWEG_FULL"] == "1"
 
 @Suite struct FileJobTests {
@@ -263,11 +265,16 @@ private let isFull = ProcessInfo.processInfo.environment["THALWEG_FULL"] == "1"
     /// A gigabyte without a newline is reported as a line that is too long, in bounded memory.
     @Test func aLineWithoutEnd() async throws {
         let size = UInt64(isFull ? 1 << 30 : 200 << 20)
-        struct Endless: FileSystem {
+        final class Endless: FileSystem {
             let size: UInt64
+            /// The most bytes that were asked for at once: the reader's window cannot be larger.
+            let largest = Mutex(0)
+            init(size: UInt64) { self.size = size }
             func files(at path: String) -> [FileEntry] { [FileEntry(path: path, byteCount: Int64(size))] }
             func open(_ path: String) -> any ByteSource {
-                ClosureByteSource(name: path) { offset, buffer in
+                let size = size
+                return ClosureByteSource(name: path) { offset, buffer in
+                    self.largest.withLock { $0 = max($0, buffer.count) }
                     guard offset < size else { return 0 }
                     let count = min(buffer.count, Int(size - offset))
                     for index in 0..<count { buffer[index] = 0x78 }
@@ -296,9 +303,10 @@ private let isFull = ProcessInfo.processInfo.environment["THALWEG_FULL"] == "1"
             } catch {
                 #expect(fails && "\(error)".contains("longer than 1048576 bytes"), "\(error)")
             }
+            #expect(disk.largest.withLock { $0 } <= 8 << 20)
+            // Other tests of this process make memory too, unless this one runs alone.
             let growth = ProcessUsage().peakMemoryBytes - before
-            // Other tests run beside this one: the bound only has to tell the line from a block of it.
-            #expect(growth < Int(size) * 3 / 4, "peak memory grew by \(growth) bytes")
+            if isAlone { #expect(growth < 64 << 20, "peak memory grew by \(growth) bytes") }
         }
     }
 
