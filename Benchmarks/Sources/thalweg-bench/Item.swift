@@ -23,12 +23,21 @@ struct Item: Codable, Sendable {
     /// A stream of items. The usual counts of keys are literals, so that the remainder costs a multiplication.
     static func stream(events: Int64, keys: UInt64, in env: StreamEnvironment) -> DataStream<Item> {
         switch keys {
-        case 1000: env.read(GeneratedSource(0..<events) { Item($0, keys: 1000) })
-        case 10_000: env.read(GeneratedSource(0..<events) { Item($0, keys: 10_000) })
-        case 100_000: env.read(GeneratedSource(0..<events) { Item($0, keys: 100_000) })
-        case 1_000_000: env.read(GeneratedSource(0..<events) { Item($0, keys: 1_000_000) })
+        case 10_000: env.read(GeneratedSource(0..<events, maker: Of10K()))
+        case 100_000: env.read(GeneratedSource(0..<events, maker: Of100K()))
+        case 1_000_000: env.read(GeneratedSource(0..<events, maker: Of1M()))
         default: env.read(GeneratedSource(0..<events) { Item($0, keys: keys) })
         }
+    }
+
+    struct Of10K: RecordMaker {
+        func make(_ number: Int64) -> Item { Item(number, keys: 10_000) }
+    }
+    struct Of100K: RecordMaker {
+        func make(_ number: Int64) -> Item { Item(number, keys: 100_000) }
+    }
+    struct Of1M: RecordMaker {
+        func make(_ number: Int64) -> Item { Item(number, keys: 1_000_000) }
     }
 }
 

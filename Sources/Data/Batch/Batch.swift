@@ -140,6 +140,8 @@ extension UnsafeMutablePointer {
     /// Hands the value to a function as it lies, without a copy: it is moved out and put back.
     @inlinable @inline(__always)
     public func lend<Result>(_ body: (Pointee) throws -> Result) rethrows -> Result {
+        // Decided at compile time: what holds no references is as cheaply copied as moved out and back.
+        if _isPOD(Pointee.self) { return try body(pointee) }
         let value = move()
         do {
             let result = try body(value)

@@ -50,6 +50,8 @@ where Key: Hashable & Codable & Sendable, Aggregate: AggregateFunction, Aggregat
     /// Panes with data, by start.
     @exclusivity(unchecked) @usableFromInline var panes: [KeyPane] = []
     @exclusivity(unchecked) @usableFromInline var spare: [KeyPane] = []
+    /// The pane used last, if it is still in use.
+    @exclusivity(unchecked) @usableFromInline var recent: KeyPane?
     /// Windows that end at or before `time + 1` have fired.
     @exclusivity(unchecked) @usableFromInline var time = Int64.min
     @exclusivity(unchecked) @usableFromInline var merged: KeyPane?
@@ -172,15 +174,21 @@ where Key: Hashable & Codable & Sendable, Aggregate: AggregateFunction, Aggregat
     /// The pane that starts at a moment, made when it is new.
     @inlinable
     func pane(_ start: Int64) -> KeyPane {
-        if let last = panes.last, last.start == start { return last }
-        var index = panes.count
-        while index > 0 && panes[index - 1].start >= start {
-            index -= 1
-            if panes[index].start == start { return panes[index] }
+        if let recent, recent.start == start { return recent }
+        // Producers may be far apart in event time, so there can be many panes: search, do not scan.
+        var (low, high) = (0, panes.count)
+        while low < high {
+            let middle = (low &+ high) / 2
+            if panes[middle].start < start { low = middle &+ 1 } else { high = middle }
+        }
+        if low < panes.count && panes[low].start == start {
+            recent = panes[low]
+            return panes[low]
         }
         let pane = spare.popLast() ?? KeyPane(initial: aggregate.makeAccumulator())
         pane.start = start
-        panes.insert(pane, at: index)
+        panes.insert(pane, at: low)
+        recent = pane
         return pane
     }
 
@@ -303,6 +311,7 @@ where Key: Hashable & Codable & Sendable, Aggregate: AggregateFunction, Aggregat
 
     @inlinable
     func dropClosed() {
+        recent = nil
         while let first = panes.first, grid.lastEnd(pane: first.start) &- 1 &+ lateness <= time || time == .max {
             panes.removeFirst()
             first.reset()
