@@ -7,7 +7,7 @@ mkdir -p out
 log=out/tsan.log
 status=0
 TSAN_OPTIONS="halt_on_error=0 second_deadlock_stack=1 ${TSAN_OPTIONS:-}" \
-    swift test --sanitize thread --scratch-path .build/tsan --filter "${1:-RuntimeTests}" 2>&1 | tee "$log" || status=$?
+    swift test --sanitize thread -Xswiftc -DTHALWEG_SANITIZE_THREAD --scratch-path .build/tsan --filter "${1:-RuntimeTests}" 2>&1 | tee "$log" || status=$?
 races=$(grep -c 'WARNING: ThreadSanitizer' "$log" || true)
 if ((races > 0)); then
     echo "thread sanitizer: $races reports, in $log" >&2

@@ -22,7 +22,7 @@ public struct ExecutionSettings: Sendable {
 
 /// The counters of a job, readable while it runs.
 public final class JobMetrics: Sendable {
-    private let table = Mutex<[Int: [Int: OperatorMetrics]]>([:])
+    private let table = Guarded<[Int: [Int: OperatorMetrics]]>([:])
 
     public init() {}
 

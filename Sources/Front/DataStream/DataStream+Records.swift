@@ -57,6 +57,23 @@ extension DataStream {
         }
     }
 
+    /// Lends each batch of records to a function, which reads them in place and emits what it likes.
+    ///
+    ///     readings.processBatches(Int.self) { records, out in out.emit(records.count) }
+    ///
+    /// The fastest way to look at many records: none is copied, and a span cannot be kept beyond the call, as the
+    /// compiler will tell. How many records make a batch is not defined; emitted records carry the latest timestamp of
+    /// the batch.
+    @inlinable
+    public func processBatches<Output: Sendable>(
+        _ type: Output.Type = Output.self, name: String? = nil,
+        _ body: @escaping @Sendable (Span<Element>, Collector<Output>) throws -> Void
+    ) -> DataStream<Output> {
+        step("processBatches", name: name) { context in
+            OperatorInstance(BatchProcessOperator(body, in: context), in: context)
+        }
+    }
+
     /// Gives each record its event time and the stream its watermarks, per split of the source.
     ///
     ///     bids.timestamps(by: \.dateTime, watermark: .boundedOutOfOrderness(.seconds(4)))

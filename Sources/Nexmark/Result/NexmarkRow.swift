@@ -21,7 +21,7 @@ extension NexmarkRow {
 
 /// A result table that a running query fills.
 public final class NexmarkResult: Sendable {
-    private let contents = Mutex<GoldenTable>(GoldenTable())
+    private let contents = Guarded<GoldenTable>(GoldenTable())
 
     public init() {}
 

@@ -2,6 +2,7 @@
 //  A bounded queue from one subtask to another in the same process.
 
 import Synchronization
+import ThalwegBase
 import ThalwegOperator
 
 /// One direction between two subtasks. Batches pass as they are; emptied ones travel back to be filled again.
@@ -22,7 +23,7 @@ final class Channel: ExchangeChannel, Sendable {
     /// The number of emptied batches kept for the producer.
     static let recycledMax = 4
 
-    private let contents = Mutex(Contents())
+    private let contents = Guarded(Contents())
     private let full = Atomic<Bool>(false)
     private let wakeConsumer: @Sendable () -> Void
     private let wakeProducer: @Sendable () -> Void

@@ -24,12 +24,12 @@ public struct WorkerPool: TaskScheduler {
 
     /// What the workers of one job share.
     private final class Crew: Sendable {
-        let outcome: Mutex<Outcome>
+        let outcome: Guarded<Outcome>
         let stop = Atomic<Bool>(false)
         let parkings: [Parking]
 
         init(count: Int) {
-            outcome = Mutex(Outcome(running: count))
+            outcome = Guarded(Outcome(running: count))
             parkings = (0..<count).map { _ in Parking() }
         }
 

@@ -26,7 +26,7 @@ final class AlignmentGroups: Sendable {
         }
     }
 
-    private let groups = Mutex<[String: Group]>([:])
+    private let groups = Guarded<[String: Group]>([:])
 
     /// Declares a group; several sources may, the smallest drift counts.
     func join(_ name: String, drift: Duration, wake: @escaping @Sendable () -> Void) {

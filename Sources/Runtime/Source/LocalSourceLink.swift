@@ -13,7 +13,7 @@ final class SplitInbox: Sendable {
         var noMore = false
     }
 
-    private let contents = Mutex(Contents())
+    private let contents = Guarded(Contents())
     private let count = Atomic<Int>(0)
     let wake: @Sendable () -> Void
 

@@ -17,11 +17,11 @@ public final class SourceCoordinator<S: Source>: SourceCoordinating {
         var assigned: Set<String> = []
     }
 
-    private let contents: Mutex<Contents>
+    private let contents: Guarded<Contents>
     private let parallelism: Int
 
     public init(_ source: S, parallelism: Int) throws {
-        contents = Mutex(Contents(enumerator: try source.makeEnumerator()))
+        contents = Guarded(Contents(enumerator: try source.makeEnumerator()))
         self.parallelism = parallelism
     }
 

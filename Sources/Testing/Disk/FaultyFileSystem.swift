@@ -27,11 +27,11 @@ public struct DiskFaults: Sendable {
 /// Another file system with faults laid over it.
 public final class FaultyFileSystem: FileSystem {
     private let base: any FileSystem
-    private let state: Mutex<DiskFaults>
+    private let state: Guarded<DiskFaults>
 
     public init(_ base: any FileSystem, _ faults: DiskFaults) {
         self.base = base
-        state = Mutex(faults)
+        state = Guarded(faults)
     }
 
     /// The faults from now on.

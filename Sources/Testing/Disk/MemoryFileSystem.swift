@@ -7,9 +7,9 @@ import Thalweg
 
 /// A file system in memory. Directories exist as soon as a file lies below them.
 public final class MemoryFileSystem: FileSystem {
-    private let contents: Mutex<[String: [UInt8]]>
+    private let contents: Guarded<[String: [UInt8]]>
 
-    public init(_ files: [String: String] = [:]) { contents = Mutex(files.mapValues { Array($0.utf8) }) }
+    public init(_ files: [String: String] = [:]) { contents = Guarded(files.mapValues { Array($0.utf8) }) }
 
     /// The paths of all files, hidden and temporary ones too, sorted.
     public var paths: [String] { contents.withLock { $0.keys.sorted() } }

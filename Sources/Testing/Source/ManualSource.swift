@@ -33,10 +33,10 @@ public final class ManualScript<Element: Sendable>: Sendable {
         var wakes: [@Sendable () -> Void] = []
         var emitted: [(split: Int, element: Element)] = []
     }
-    let contents: Mutex<Contents>
+    let contents: Guarded<Contents>
 
     /// - Parameter steps: the first steps of each split; their number is the number of splits.
-    public init(_ steps: [[Step]]) { contents = Mutex(Contents(steps: steps)) }
+    public init(_ steps: [[Step]]) { contents = Guarded(Contents(steps: steps)) }
 
     public var splitCount: Int { contents.withLock { $0.steps.count } }
 

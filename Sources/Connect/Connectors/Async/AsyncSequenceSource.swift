@@ -54,7 +54,7 @@ where Sequence.Element: Sendable {
             var isEnded = false
             var waiter: CheckedContinuation<Void, Never>?
         }
-        let contents = Mutex(Contents())
+        let contents = Guarded(Contents())
 
         /// Waits until there is room.
         func makeRoom() async {

@@ -22,7 +22,7 @@ public final class StreamOutput<Element: Sendable>: AsyncSequence, Sendable {
         var waiter: CheckedContinuation<Void, Never>?
         var wake: (@Sendable () -> Void)?
     }
-    private let contents = Mutex(Contents())
+    private let contents = Guarded(Contents())
 
     public init() {}
 

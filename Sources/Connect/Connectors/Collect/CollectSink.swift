@@ -8,7 +8,7 @@ import ThalwegOperator
 
 /// The records a ``CollectSink`` has gathered. Shared with the running job.
 public final class Collected<Element: Sendable>: Sendable {
-    private let contents = Mutex<[(Element, EventTime)]>([])
+    private let contents = Guarded<[(Element, EventTime)]>([])
 
     public init() {}
 

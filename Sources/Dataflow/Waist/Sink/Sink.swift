@@ -79,7 +79,7 @@ public struct SinkCommit: Sendable {
 
 /// What the sinks of a job have prepared, published together at the end.
 public final class CommitLedger: Sendable {
-    private let pending = Mutex<[SinkCommit]>([])
+    private let pending = Guarded<[SinkCommit]>([])
     public init() {}
 
     public func add(_ commits: [SinkCommit]) { pending.withLock { $0 += commits } }
