@@ -29,9 +29,11 @@ test: setup ## Runs every test.
 test-tsan: setup ## Runs the runtime's tests under the thread sanitizer.
 	scripts/test-tsan.sh RuntimeTests
 
-bench: setup ## Measures the engine.
+bench: setup ## Measures the engine side by side with Flink, then what side outputs and hand-over cost.
 	swift build -c release --product thalweg
+	swift build -c release --product thalweg-bench --package-path Benchmarks --scratch-path .build
 	python3 Benchmarks/bench.py
+	.build/release/thalweg-bench check
 
 lint: setup ## Checks the format, and builds with warnings as errors.
 	swift format lint --strict -r $(SOURCES)
