@@ -145,7 +145,10 @@ public struct ArrayLayout: Sendable {
         }
         make = { pointer, capacity, fill in
             // An array made with no room would write its count to the one empty array that all threads share.
-            guard capacity > 0 else { return pointer.initializeMemory(as: [Element].self, to: []) }
+            guard capacity > 0 else {
+                pointer.initializeMemory(as: [Element].self, to: [])
+                return
+            }
             let array = [Element](unsafeUninitializedCapacity: capacity) { buffer, count in
                 guard let base = buffer.baseAddress else { return }
                 fill(UnsafeMutableRawPointer(base), &count)

@@ -8,13 +8,14 @@ public final class ListState<Value: Codable & Sendable>: BindableState, KeyedCol
     @exclusivity(unchecked) @usableFromInline unowned(unsafe) var store: AnyKeyedStore
     @exclusivity(unchecked) @usableFromInline var column = PagedColumn<[Value]>(initial: [])
     // Keeps `store` valid until `bind`; afterwards the operator holds both the store and the handles.
-    @usableFromInline var owner: AnyKeyedStore
+    @usableFromInline var owner: AnyKeyedStore?
     @usableFromInline var storedEmptyCheck: ((Int) -> Bool)?
 
     @inlinable
     public init() {
-        owner = AnyKeyedStore()
-        store = owner
+        let unbound = AnyKeyedStore()
+        owner = unbound
+        store = unbound
         column.reserve(1)
         // The state outlives the store that asks; unowned(unsafe) because the check runs for every new key.
         storedEmptyCheck = { [unowned(unsafe) self] slot in self.column.address(slot).pointee.isEmpty }
@@ -22,8 +23,9 @@ public final class ListState<Value: Codable & Sendable>: BindableState, KeyedCol
 
     public func bind(_ name: String, to store: AnyKeyedStore) throws(ThalwegError) {
         try store.register(name, self)
-        owner = store
         self.store = store
+        // The store holds this handle: holding it in turn would keep both alive for ever.
+        owner = nil
     }
 
     /// The current key's values; assigning replaces them, an empty array removes them.

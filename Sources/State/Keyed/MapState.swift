@@ -17,13 +17,14 @@ public final class MapState<UserKey: Hashable & Codable & Sendable, Value: Codab
     @exclusivity(unchecked) @usableFromInline var heads = PagedColumn<MapHead>(initial: MapHead())
     @exclusivity(unchecked) @usableFromInline var hasher: KeyHasher<UserKey>?
     // Keeps `store` valid until `bind`; afterwards the operator holds both the store and the handles.
-    @usableFromInline var owner: AnyKeyedStore
+    @usableFromInline var owner: AnyKeyedStore?
     @usableFromInline var storedEmptyCheck: ((Int) -> Bool)?
 
     @inlinable
     public init() {
-        owner = AnyKeyedStore()
-        store = owner
+        let unbound = AnyKeyedStore()
+        owner = unbound
+        store = unbound
         heads.reserve(1)
         // The state outlives the store that asks; unowned(unsafe) because the check runs for every new key.
         storedEmptyCheck = { [unowned(unsafe) self] slot in self.heads.address(slot).pointee.count == 0 }
@@ -32,8 +33,9 @@ public final class MapState<UserKey: Hashable & Codable & Sendable, Value: Codab
     public func bind(_ name: String, to store: AnyKeyedStore) throws(ThalwegError) {
         hasher = try KeyHasher()
         try store.register(name, self)
-        owner = store
         self.store = store
+        // The store holds this handle: holding it in turn would keep both alive for ever.
+        owner = nil
     }
 
     @inlinable @inline(__always)

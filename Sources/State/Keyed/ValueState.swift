@@ -46,13 +46,14 @@ public final class ValueState<Value: Codable & Sendable>: BindableState, KeyedCo
     @exclusivity(unchecked) @usableFromInline unowned(unsafe) var store: AnyKeyedStore
     @exclusivity(unchecked) @usableFromInline var column = PagedColumn<Value?>(initial: nil)
     // Keeps `store` valid until `bind`; afterwards the operator holds both the store and the handles.
-    @usableFromInline var owner: AnyKeyedStore
+    @usableFromInline var owner: AnyKeyedStore?
     @usableFromInline var storedEmptyCheck: ((Int) -> Bool)?
 
     @inlinable
     public init() {
-        owner = AnyKeyedStore()
-        store = owner
+        let unbound = AnyKeyedStore()
+        owner = unbound
+        store = unbound
         column.reserve(1)
         // The state outlives the store that asks; unowned(unsafe) because the check runs for every new key.
         storedEmptyCheck = { [unowned(unsafe) self] slot in self.column.address(slot).pointee == nil }
@@ -60,8 +61,9 @@ public final class ValueState<Value: Codable & Sendable>: BindableState, KeyedCo
 
     public func bind(_ name: String, to store: AnyKeyedStore) throws(ThalwegError) {
         try store.register(name, self)
-        owner = store
         self.store = store
+        // The store holds this handle: holding it in turn would keep both alive for ever.
+        owner = nil
     }
 
     /// The current key's value; setting nil removes it.

@@ -62,6 +62,11 @@ public final class FileSinkWriter<Element>: SinkWriter where Element: Sendable {
                 .job, "an output is a directory", detail: final,
                 hint: "name a file in it, or end the path in / to write one part per subtask")
         }
+        if let kind = fileSystem.specialFile(final) {
+            throw ThalwegError(
+                .job, "an output is not a plain file", detail: "\(final) is \(kind)",
+                hint: "an output is replaced as a whole: name a plain file, or write to .print() for standard output")
+        }
         self.final = final
         self.fileSystem = fileSystem
         let slash = final.lastIndex(of: "/").map { final.index(after: $0) } ?? final.startIndex

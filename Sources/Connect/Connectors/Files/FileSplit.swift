@@ -76,11 +76,13 @@ public struct FileEnumerator: SplitEnumerator {
 
     public mutating func discover(_ context: inout EnumeratorContext<FileSplit>) throws {
         try find()
-        // Readers are dealt new files in turn; each reads several side by side.
-        while !pending.isEmpty {
-            context.assign(pending.removeFirst(), to: nextReader)
-            nextReader = (nextReader + 1) % context.parallelism
+        // Readers that wait are dealt new files in turn; the others ask when they have finished one.
+        var given = 0
+        while !pending.isEmpty && given < Self.openMax * waiting.count {
+            context.assign(pending.removeFirst(), to: waiting[given % waiting.count])
+            given += 1
         }
+        waiting.removeFirst(min(given, waiting.count))
         if let interval { context.callAgain(after: interval) }
     }
 

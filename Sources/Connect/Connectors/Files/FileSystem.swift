@@ -29,11 +29,15 @@ public protocol FileSystem: Sendable {
     func rename(_ path: String, to newPath: String) throws(ThalwegError)
     /// Removes a file if it is there.
     func remove(_ path: String)
+    /// What bears a name other than a plain file, a directory or nothing: a device, a pipe, a link; nil for those.
+    func specialFile(_ path: String) -> String?
     /// Whether a directory bears this name.
     func isDirectory(_ path: String) -> Bool
 }
 
 extension FileSystem {
+    public func specialFile(_ path: String) -> String? { nil }
+
     public func isDirectory(_ path: String) -> Bool { false }
 }
 

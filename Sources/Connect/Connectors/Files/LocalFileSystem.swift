@@ -63,7 +63,13 @@ public struct LocalFileSystem: FileSystem {
         guard let stream = opendir(directory) else { throw Self.failure(errno, "list", directory) }
         defer { closedir(stream) }
         var names: [String] = []
-        while let entry = readdir(stream) {
+        while true {
+            errno = 0
+            guard let entry = readdir(stream) else {
+                // The end of the directory and a failure look alike but for this.
+                if errno != 0 { throw Self.failure(errno, "list", directory) }
+                break
+            }
             let name = withUnsafePointer(to: &entry.pointee.d_name) {
                 $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
             }
@@ -97,6 +103,17 @@ public struct LocalFileSystem: FileSystem {
         guard descriptor >= 0 else { return }
         defer { Glibc.close(descriptor) }
         guard fsync(descriptor) == 0 || errno == EINVAL else { throw Self.failure(errno, "sync directory of", newPath) }
+    }
+
+    public func specialFile(_ path: String) -> String? {
+        var status = stat()
+        guard lstat(path, &status) == 0 else { return nil }
+        switch status.st_mode & S_IFMT {
+        case S_IFREG, S_IFDIR: return nil
+        case S_IFLNK: return "a symbolic link"
+        case S_IFIFO, S_IFSOCK: return "a pipe or socket"
+        default: return "a device"
+        }
     }
 
     public func remove(_ path: String) { unlink(path) }

@@ -125,6 +125,7 @@ where Key: Hashable & Codable & Sendable {
     @inlinable
     public func processFirst(_ batch: Batch<First>) throws {
         guard batch.isTimed else { throw Self.untimed }
+        try TimestampRange.check(batch.times, count: batch.count)
         runtime.resolve(batch, by: firstKey)
         let (rows, times, count, slots) = (batch.rows, batch.times, batch.count, runtime.slots)
         let (time, limit, otherLimit, lower, upper) = (time, firstLimit, secondLimit, interval.lower, interval.upper)
@@ -164,6 +165,7 @@ where Key: Hashable & Codable & Sendable {
     @inlinable
     public func processSecond(_ batch: Batch<Second>) throws {
         guard batch.isTimed else { throw Self.untimed }
+        try TimestampRange.check(batch.times, count: batch.count)
         runtime.resolve(batch, by: secondKey)
         let (rows, times, count, slots) = (batch.rows, batch.times, batch.count, runtime.slots)
         let (time, limit, otherLimit, lower, upper) = (time, secondLimit, firstLimit, interval.lower, interval.upper)

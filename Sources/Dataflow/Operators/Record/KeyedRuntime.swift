@@ -91,7 +91,8 @@ public final class KeyedContext<Key: Hashable & Codable & Sendable> {
     private let eventTimers: TimerQueue
     private let processingTimers: TimerQueue
     private let service: any ProcessingTimeService
-    private var wakeAt = Int64.max
+    /// When callbacks are scheduled, descending: a new one is always earlier than all others.
+    private var wakes: [Int64] = []
     /// Fires due processing-time timers; set by the operator.
     public var onProcessingTime: (() throws -> Void)?
     /// This subtask's number, from 0.
@@ -126,7 +127,11 @@ public final class KeyedContext<Key: Hashable & Codable & Sendable> {
     public var processingTime: EventTime { EventTime(milliseconds: service.now) }
 
     /// Calls `onTimer` for the current key once the watermark reaches `time`. Registering it again changes nothing.
+    ///
+    /// Once the input has ended nothing is registered any more: a timer that sets itself again would never let a
+    /// bounded job end.
     public func registerEventTimeTimer(at time: EventTime) {
+        if clock.watermark == .max { return }
         eventTimers.register(time: time.milliseconds, slot: store.slot)
     }
 
@@ -148,11 +153,11 @@ public final class KeyedContext<Key: Hashable & Codable & Sendable> {
 
     func scheduleProcessingTime() {
         let next = processingTimers.nextTime
-        guard next < wakeAt else { return }
-        wakeAt = next
+        guard next < wakes.last ?? .max else { return }
+        wakes.append(next)
         service.schedule(at: next) { [weak self] in
             guard let self else { return }
-            self.wakeAt = .max
+            self.wakes.removeLast()
             try self.onProcessingTime?()
             self.scheduleProcessingTime()
         }

@@ -92,6 +92,12 @@ public enum TimestampRange {
         UInt64(bitPattern: time &+ limit) <= UInt64(bitPattern: 2 &* limit)
     }
 
+    /// Refuses timestamps out of range, wherever they come from.
+    @inlinable
+    public static func check(_ times: UnsafePointer<Int64>, count: Int) throws(ThalwegError) {
+        for index in 0..<count where times[index] > limit || times[index] < -limit { throw error(times[index]) }
+    }
+
     @inlinable @inline(never)
     public static func error(_ time: Int64) -> ThalwegError {
         ThalwegError(
