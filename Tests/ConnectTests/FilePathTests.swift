@@ -57,6 +57,16 @@ import Thalweg
         }
     }
 
+    /// Two sinks on one path would write over each other's unfinished file: the job is refused before anything runs.
+    @Test func twoSinksOnOnePathAreRefused() throws {
+        let env = StreamEnvironment()
+        let numbers = env.read(GeneratedSource(0..<3) { $0 })
+        numbers.write(to: FileSink("same.csv", format: try .json()))
+        numbers.map { $0 + 1 }.write(to: FileSink("same.csv", format: try .json()))
+        let error = #expect(throws: ThalwegError.self) { try env.makeExecution() }
+        #expect(error?.kind == .job && error.map { "\($0)".contains("same.csv") } == true)
+    }
+
     @Test func makesMissingDirectories() async throws {
         try await withFolder { folder in
             let path = folder.appending(path: "a/b/c.txt").path

@@ -37,6 +37,15 @@ public struct JobGraph: Sendable {
                 .job, "the parallelism is out of range", detail: "\(parallelism) is not in 1...\(maxParallelism)",
                 hint: "choose a parallelism up to the maximum parallelism, or raise the latter")
         }
+        var places: [String: String] = [:]
+        for node in graph.nodes where node.kind == "sink" {
+            guard let place = node.details["writes to"] else { continue }
+            if let other = places.updateValue(node.name, forKey: place) {
+                throw ThalwegError(
+                    .job, "two sinks write to the same place", detail: "\"\(other)\" and \"\(node.name)\": \(place)",
+                    hint: "union the streams before one sink, or name another output")
+            }
+        }
         for node in graph.nodes {
             let wanted = node.parallelism ?? parallelism
             let width = min(wanted, node.parallelismMax ?? wanted)

@@ -96,8 +96,9 @@ extension DataStream {
     public func write<S: Sink>(
         to sink: S, name: String? = nil
     ) -> StreamEnd where S.Element == Element {
-        let end: DataStream<Never> = step("sink", name: name ?? sink.kind, details: ["connector": sink.kind]) {
-            context in
+        var details = ["connector": sink.kind]
+        if let location = (sink as? any LocatedSink)?.location { details["writes to"] = location }
+        let end: DataStream<Never> = step("sink", name: name ?? sink.kind, details: details) { context in
             OperatorInstance(sink: try SinkOperator(sink, in: context), in: context)
         }
         environment.update(end.node) { $0.parallelismMax = sink.parallelismMax }

@@ -33,6 +33,10 @@ public struct FileSink<Element: Sendable>: Sink {
     }
 }
 
+extension FileSink: LocatedSink {
+    public var location: String { path }
+}
+
 extension Sink {
     /// Writes a file, or a directory of parts when the path ends in `/`.
     public static func files<Element: Sendable>(

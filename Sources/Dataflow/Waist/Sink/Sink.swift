@@ -20,6 +20,12 @@ extension Sink {
     @inlinable public var parallelismMax: Int? { nil }
 }
 
+/// A sink that writes to a place of its own: two sinks of a job must not name the same one.
+public protocol LocatedSink {
+    /// Where it writes, such as a path.
+    var location: String { get }
+}
+
 /// Who is writing.
 public struct SinkContext: Sendable {
     public let name: String
