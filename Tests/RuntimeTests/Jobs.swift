@@ -90,13 +90,13 @@ final class Valve: Sendable {
         var closed = 0
         var wakes: [@Sendable () -> Void] = []
     }
-    let state: Mutex<State>
+    let state: Guarded<State>
 
     init(_ change: (inout State) -> Void = { _ in }) {
         var initial = State()
         change(&initial)
         let made = initial
-        state = Mutex(made)
+        state = Guarded(made)
     }
 
     var now: State { state.withLock { $0 } }
