@@ -30,13 +30,11 @@ public final class TaskSet: @unchecked Sendable {
 /// From task number to what wakes its worker; set by the scheduler before the first poll.
 final class WakeTable: Sendable {
     private let wakes: Guarded<[@Sendable () -> Void]>
-    private let isSet = Atomic<Bool>(false)
 
     init(count: Int) { wakes = Guarded(Array(repeating: {}, count: count)) }
 
     func set(_ all: [@Sendable () -> Void]) {
         wakes.withLock { $0 = all }
-        isSet.store(true, ordering: .releasing)
     }
 
     func wake(_ task: Int) { wakes.withLock { $0[task] }() }

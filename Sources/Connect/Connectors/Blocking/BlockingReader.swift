@@ -51,7 +51,6 @@ public final class BlockingReader<Fetcher: SplitFetcher>: SourceReader {
     private let timeout: Duration
     private var splits: [Int32: Split] = [:]
     private var ready: [Fetched<Element>] = []
-    private var position = 0
     private var paused: Set<Int32> = []
     private var isComplete = false
 
