@@ -35,6 +35,9 @@ let package = Package(
         .target(name: "CThalweg", path: "Sources/C/CThalweg"),
         .target(name: "CSimdjson", path: "Sources/C/CSimdjson", linkerSettings: [.linkedLibrary("simdjson")]),
         .target(name: "CAllocator", path: "Sources/C/CAllocator", linkerSettings: [.linkedLibrary("mimalloc")]),
+        .target(name: "CXXHash", path: "Sources/C/CXXHash"),
+        .systemLibrary(
+            name: "CZstd", path: "Sources/C/CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"])]),
         .systemLibrary(name: "CZlib", path: "Sources/C/CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
 
         // MARK: Base: ids, time, errors, bytes
@@ -43,33 +46,44 @@ let package = Package(
         // MARK: Data: what a record is
         floor("ThalwegData", at: "Data", on: ["ThalwegBase", "CThalweg"]),
 
+        // MARK: Storage: where bytes rest
+        floor("ThalwegStorage", at: "Storage", on: ["ThalwegBase", "ThalwegData", "CXXHash", "CZstd"]),
+
         // MARK: State: what is remembered
-        floor("ThalwegState", at: "State", on: ["ThalwegBase", "ThalwegData", "CThalweg"]),
+        floor("ThalwegState", at: "State", on: ["ThalwegBase", "ThalwegData", "ThalwegStorage", "CThalweg"]),
 
         // MARK: Dataflow: what a step is (the waist, the built-in operators, the graph)
-        floor("ThalwegOperator", at: "Dataflow/Waist", on: ["ThalwegBase", "ThalwegData", "ThalwegState"]),
+        floor("ThalwegOperator", at: "Dataflow/Waist", on: ["ThalwegBase", "ThalwegData", "ThalwegStorage", "ThalwegState"]),
         floor(
             "ThalwegOperators", at: "Dataflow/Operators",
-            on: ["ThalwegBase", "ThalwegData", "ThalwegState", "ThalwegOperator", "CThalweg"]),
-        floor("ThalwegGraph", at: "Dataflow/Graph", on: ["ThalwegBase", "ThalwegOperator"]),
+            on: ["ThalwegBase", "ThalwegData", "ThalwegStorage", "ThalwegState", "ThalwegOperator", "CThalweg"]),
+        floor("ThalwegGraph", at: "Dataflow/Graph", on: ["ThalwegBase", "ThalwegStorage", "ThalwegOperator"]),
+
+        // MARK: Control: who decides (pure values)
+        floor("ThalwegControl", at: "Control", on: ["ThalwegBase", "ThalwegStorage"]),
 
         // MARK: Runtime: how a task runs
         floor(
             "ThalwegRuntime", at: "Runtime",
-            on: ["ThalwegBase", "ThalwegData", "ThalwegState", "ThalwegOperator", "ThalwegGraph"]),
+            on: [
+                "ThalwegBase", "ThalwegData", "ThalwegStorage", "ThalwegState", "ThalwegOperator", "ThalwegGraph",
+                "ThalwegControl",
+            ]),
 
         // MARK: Connect: where water enters and leaves
-        floor("ThalwegFormats", at: "Connect/Formats", on: ["ThalwegBase", "ThalwegData", "CSimdjson", "CZlib"]),
+        floor(
+            "ThalwegFormats", at: "Connect/Formats",
+            on: ["ThalwegBase", "ThalwegData", "ThalwegStorage", "CSimdjson", "CZlib"]),
         floor(
             "ThalwegConnectors", at: "Connect/Connectors",
-            on: ["ThalwegBase", "ThalwegData", "ThalwegOperator", "ThalwegFormats"]),
+            on: ["ThalwegBase", "ThalwegData", "ThalwegStorage", "ThalwegOperator", "ThalwegFormats"]),
 
         // MARK: Front: how a job is written
         floor(
             "Thalweg", at: "Front",
             on: [
-                "ThalwegBase", "ThalwegData", "ThalwegState", "ThalwegOperator", "ThalwegOperators", "ThalwegGraph",
-                "ThalwegRuntime", "ThalwegFormats", "ThalwegConnectors",
+                "ThalwegBase", "ThalwegData", "ThalwegStorage", "ThalwegState", "ThalwegOperator", "ThalwegOperators",
+                "ThalwegGraph", "ThalwegControl", "ThalwegRuntime", "ThalwegFormats", "ThalwegConnectors",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
@@ -93,6 +107,8 @@ let package = Package(
         // MARK: Proofs
         proof("BaseTests", on: ["ThalwegBase"]),
         proof("DataTests", on: ["ThalwegData"]),
+        proof("StorageTests", on: ["ThalwegStorage", "ThalwegTesting"]),
+        proof("ControlTests", on: ["ThalwegControl"]),
         proof("StateTests", on: ["ThalwegState"]),
         proof("RuntimeTests", on: ["Thalweg", "ThalwegTesting"]),
         proof("ConnectTests", on: ["Thalweg", "ThalwegTesting"]),

@@ -5,6 +5,7 @@ set -euo pipefail
 packages=(
     git libstdc++-12-dev              # fetching dependencies; the C++ parser behind the JSON format
     libsimdjson-dev zlib1g-dev        # the JSON and gzip formats
+    libzstd-dev libxxhash-dev         # compression and checksums of snapshots
     libmimalloc-dev                   # malloc of the executables
     python3 gzip                      # benchmarks and test data
 )

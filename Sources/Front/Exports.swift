@@ -10,3 +10,4 @@
 @_exported import ThalwegOperators
 @_exported import ThalwegRuntime
 @_exported import ThalwegState
+@_exported import ThalwegStorage

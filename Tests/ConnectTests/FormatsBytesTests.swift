@@ -5,6 +5,7 @@ import CZlib
 import Foundation
 import Testing
 import ThalwegBase
+import ThalwegStorage
 
 @testable import ThalwegFormats
 

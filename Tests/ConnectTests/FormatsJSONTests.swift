@@ -4,6 +4,7 @@
 import FoundationEssentials
 import Testing
 import ThalwegBase
+import ThalwegStorage
 
 @testable import ThalwegFormats
 

@@ -3,6 +3,7 @@
 
 import Testing
 import ThalwegBase
+import ThalwegStorage
 
 @testable import ThalwegFormats
 

@@ -136,14 +136,13 @@ struct ValveSink<Element: Sendable>: Sink {
             if fails { throw Mishap(text: "the sink broke") }
         }
 
-        func finish() throws -> [SinkCommit] {
+        func prepare(_ request: PrepareRequest) throws -> PreparedOutput<NoCommittable, NoWriterState> {
             if valve.now.failsFinish { throw Mishap(text: "finish failed") }
             let valve = valve
-            return [
-                SinkCommit(
+            return PreparedOutput(
+                publish: SinkCommit(
                     "valve", commit: { valve.state.withLock { $0.published += 1 } },
-                    abort: { valve.state.withLock { $0.aborted += 1 } })
-            ]
+                    abort: { valve.state.withLock { $0.aborted += 1 } }))
         }
 
         func close() { valve.state.withLock { $0.closed += 1 } }

@@ -9,23 +9,30 @@ extension Rule {
         let mayImport: Set<String>
     }
 
-    private static let floors = ["ThalwegBase", "ThalwegData", "ThalwegState", "ThalwegOperator"]
+    private static let floors = ["ThalwegBase", "ThalwegData", "ThalwegStorage", "ThalwegState", "ThalwegOperator"]
     private static let engine = Set(
-        floors + ["ThalwegOperators", "ThalwegGraph", "ThalwegRuntime", "ThalwegFormats", "ThalwegConnectors"])
+        floors + [
+            "ThalwegOperators", "ThalwegGraph", "ThalwegControl", "ThalwegRuntime", "ThalwegFormats",
+            "ThalwegConnectors",
+        ])
 
     /// Bottom-up, as in the manifest. Operators, Graph and Runtime stand on the waist; Operators and Runtime never meet.
     static let rooms: [Room] = [
         Room(module: "ThalwegBase", folder: "Sources/Base", mayImport: []),
         Room(module: "ThalwegData", folder: "Sources/Data", mayImport: Set(floors.prefix(1))),
-        Room(module: "ThalwegState", folder: "Sources/State", mayImport: Set(floors.prefix(2))),
-        Room(module: "ThalwegOperator", folder: "Sources/Dataflow/Waist", mayImport: Set(floors.prefix(3))),
+        Room(module: "ThalwegStorage", folder: "Sources/Storage", mayImport: Set(floors.prefix(2))),
+        Room(module: "ThalwegState", folder: "Sources/State", mayImport: Set(floors.prefix(3))),
+        Room(module: "ThalwegOperator", folder: "Sources/Dataflow/Waist", mayImport: Set(floors.prefix(4))),
         Room(module: "ThalwegOperators", folder: "Sources/Dataflow/Operators", mayImport: Set(floors)),
         Room(module: "ThalwegGraph", folder: "Sources/Dataflow/Graph", mayImport: Set(floors)),
-        Room(module: "ThalwegRuntime", folder: "Sources/Runtime", mayImport: Set(floors + ["ThalwegGraph"])),
-        Room(module: "ThalwegFormats", folder: "Sources/Connect/Formats", mayImport: Set(floors.prefix(2))),
+        Room(module: "ThalwegControl", folder: "Sources/Control", mayImport: ["ThalwegBase", "ThalwegStorage"]),
+        Room(
+            module: "ThalwegRuntime", folder: "Sources/Runtime",
+            mayImport: Set(floors + ["ThalwegGraph", "ThalwegControl"])),
+        Room(module: "ThalwegFormats", folder: "Sources/Connect/Formats", mayImport: Set(floors.prefix(3))),
         Room(
             module: "ThalwegConnectors", folder: "Sources/Connect/Connectors",
-            mayImport: ["ThalwegBase", "ThalwegData", "ThalwegOperator", "ThalwegFormats"]),
+            mayImport: ["ThalwegBase", "ThalwegData", "ThalwegStorage", "ThalwegOperator", "ThalwegFormats"]),
         Room(module: "Thalweg", folder: "Sources/Front", mayImport: engine),
         Room(module: "ThalwegNexmark", folder: "Sources/Nexmark", mayImport: engine.union(["Thalweg"])),
         Room(

@@ -61,7 +61,7 @@ final class Total: Sendable {
     func add(_ number: Int64) { sum.withLock { $0 += number } }
 }
 
-/// Adds up numbers; the sum is published when the whole job has succeeded.
+/// Adds up numbers; what was added is published checkpoint by checkpoint, or when the whole job has succeeded.
 struct TotalSink: Sink {
     typealias Element = Int64
     let kind = "total"
@@ -79,9 +79,10 @@ struct TotalSink: Sink {
             for index in 0..<batch.count { sum += batch.rows[index] }
         }
 
-        func finish() -> [SinkCommit] {
+        func prepare(_ request: PrepareRequest) -> PreparedOutput<NoCommittable, NoWriterState> {
             let (total, sum) = (total, sum)
-            return [SinkCommit("total", commit: { total.add(sum) })]
+            self.sum = 0
+            return PreparedOutput(publish: SinkCommit("total", commit: { total.add(sum) }))
         }
     }
 }

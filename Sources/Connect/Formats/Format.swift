@@ -3,6 +3,7 @@
 
 import ThalwegBase
 import ThalwegData
+import ThalwegStorage
 
 /// How the bytes of an input become records.
 ///

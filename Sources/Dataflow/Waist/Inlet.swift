@@ -3,6 +3,7 @@
 
 import ThalwegBase
 import ThalwegData
+import ThalwegStorage
 
 /// Where batches and signals of one input go. The only indirect call between operators: per batch, never per record.
 ///
@@ -35,11 +36,22 @@ public final class OperatorInstance {
     public let isHeldUp: (() -> Bool)?
     /// Called once, when the task ends for whatever reason: releases what the operator holds outside memory.
     public let close: () -> Void
+    /// Freezes the state at a barrier, after the barrier has been forwarded. Nil for operators without state.
+    public let snapshot: ((inout OperatorSnapshot) throws -> Void)?
+    /// Takes state over before the first record. Nil for operators without state.
+    public let restore: ((any RestoredState) throws -> Void)?
+    /// Whether the snapshot also publishes output: then it is asked for at the end even if nothing is stored.
+    public let isSink: Bool
 
     public init(
         pushes: [Any], signal: @escaping (Signal) throws -> Void, poll: (() throws -> PollResult)? = nil,
-        isHeldUp: (() -> Bool)? = nil, close: @escaping () -> Void = {}
+        isHeldUp: (() -> Bool)? = nil, isSink: Bool = false,
+        snapshot: ((inout OperatorSnapshot) throws -> Void)? = nil,
+        restore: ((any RestoredState) throws -> Void)? = nil, close: @escaping () -> Void = {}
     ) {
+        self.isSink = isSink
+        self.snapshot = snapshot
+        self.restore = restore
         self.pushes = pushes
         self.signal = signal
         self.poll = poll

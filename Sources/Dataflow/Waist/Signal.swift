@@ -18,6 +18,8 @@ public enum Signal: Hashable, Sendable {
     case splitFinished(Int32)
     /// Nothing is coming for the moment: buffers should be handed on.
     case flush
+    /// What came before belongs to the checkpoint, what follows does not.
+    case barrier(CheckpointBarrier)
     /// Nothing follows this signal: the input is finished, which holds back nothing and promises nothing.
     case end
 }
@@ -40,6 +42,8 @@ public struct SignalMerger: Sendable {
     private var merged = Watermark.none
     private var isIdle = false
     private var isFinished = false
+    /// The inputs that the barrier being passed has come from. Barriers of one task pass it in one go.
+    private var barrierInputs = 0
 
     public init(inputs: Int) {
         watermarks = Array(repeating: .none, count: inputs)
@@ -70,6 +74,11 @@ public struct SignalMerger: Sendable {
             return outcome()
         case .flush:
             return [.flush]
+        case .barrier:
+            barrierInputs += 1
+            guard barrierInputs == statuses.count else { return [] }
+            barrierInputs = 0
+            return [signal]
         case .splitStarted, .splitFinished:
             return []
         }

@@ -3,11 +3,13 @@
 
 import ThalwegBase
 import ThalwegData
+import ThalwegStorage
 
 /// What every operator does besides processing records.
 ///
-/// Order of calls, all from one task: any number of `process` and `advance`, then `finish` once, then `close` once.
-/// `close` is also called, alone, when the job fails. Whatever an operator emits it has flushed when a call returns.
+/// Order of calls, all from one task: `restore` at most once, any number of `process`, `advance` and `snapshot`, then
+/// `finish` once, a last `snapshot`, then `close` once. `close` is also called, alone, when the job fails. Whatever an
+/// operator emits it has flushed when a call returns.
 ///
 /// Guarantees: watermarks rise; after `finish` nothing comes. Non-guarantees: records may be late, calls may come from
 /// different threads over time (never two at once), the batch's rows are only lent.
@@ -21,6 +23,11 @@ public protocol StreamOperator: AnyObject {
     func finish() throws
     /// Hands on what was emitted to side outputs and dead letters.
     func flushSides() throws
+    /// Freezes the state, and only that: the parts it adds are written while the operator goes on. Called between
+    /// batches, after the barrier has been forwarded.
+    func snapshot(into snapshot: inout OperatorSnapshot) throws
+    /// Takes over the state that a snapshot has of this operator.
+    func restore(from state: any RestoredState) throws
     /// Releases what is held outside memory.
     func close()
 }
@@ -34,6 +41,10 @@ extension StreamOperator {
     public func flushSides() throws {}
     @inlinable
     public func close() {}
+    @inlinable
+    public func snapshot(into snapshot: inout OperatorSnapshot) throws {}
+    @inlinable
+    public func restore(from state: any RestoredState) throws {}
 }
 
 /// An operator with one input.
@@ -61,7 +72,9 @@ extension OperatorInstance {
             try op.collector.flush()
             try op.flushSides()
         }
-        self.init(pushes: [push], signal: Self.signalHandler(op, context), close: { op.close() })
+        self.init(
+            pushes: [push], signal: Self.signalHandler(op, context), snapshot: { try op.snapshot(into: &$0) },
+            restore: { try op.restore(from: $0) }, close: { op.close() })
     }
 
     /// Wraps an operator with two inputs.
@@ -80,7 +93,9 @@ extension OperatorInstance {
             try op.collector.flush()
             try op.flushSides()
         }
-        self.init(pushes: [first, second], signal: Self.signalHandler(op, context), close: { op.close() })
+        self.init(
+            pushes: [first, second], signal: Self.signalHandler(op, context),
+            snapshot: { try op.snapshot(into: &$0) }, restore: { try op.restore(from: $0) }, close: { op.close() })
     }
 
     /// Fires what a signal makes due, then forwards the signal to every output.
@@ -103,7 +118,7 @@ extension OperatorInstance {
                 try op.finish()
                 try op.collector.flush()
                 try op.flushSides()
-            case .idle, .active, .splitStarted, .splitFinished, .flush:
+            case .idle, .active, .splitStarted, .splitFinished, .flush, .barrier:
                 break
             }
             try forward(signal)

@@ -59,10 +59,11 @@ struct ResultSink<Row: NexmarkRow>: Sink {
             }
         }
 
-        func finish() -> [SinkCommit] {
+        func prepare(_ request: PrepareRequest) -> PreparedOutput<NoCommittable, NoWriterState> {
+            guard request.isFinal else { return PreparedOutput() }
             for row in rows.values { table.add(row) }
             result.merge(table)
-            return []
+            return PreparedOutput()
         }
     }
 }

@@ -37,7 +37,10 @@ final class ExecutionTask {
     /// Shared with the source link, which answers questions about idleness.
     final class HeldUp { var time: Int64? }
 
-    init(name: String, subtask: Int, timers: TaskTimers) {
+    private let commits: CommitLedger
+
+    init(name: String, subtask: Int, timers: TaskTimers, commits: CommitLedger) {
+        self.commits = commits
         self.name = name
         self.subtask = subtask
         self.timers = timers
@@ -72,11 +75,24 @@ final class ExecutionTask {
             try headSignal(.flush)
         }
         if result == .finished {
+            try prepareOutput()
             isFinished = true
             timers.removeAll()
             close()
         }
         return fired && result == .idle ? .progress : result
+    }
+
+    /// Has the sinks prepare what is committed when the job has succeeded.
+    private func prepareOutput() throws {
+        let barrier = CheckpointBarrier(checkpoint: 1, time: timers.now)
+        for op in operators where op.isSink {
+            var snapshot = OperatorSnapshot(
+                operatorName: name, subtask: subtask, maxParallelism: 1, barrier: barrier, isFinal: true)
+            try op.snapshot?(&snapshot)
+            for persist in snapshot.persists { try persist() }
+            commits.add(snapshot.commits)
+        }
     }
 
     /// Whether what this task makes has nowhere to go for now.

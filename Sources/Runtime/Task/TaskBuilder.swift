@@ -51,7 +51,8 @@ struct TaskBuilder {
         for vertex in graph.vertices {
             let name = vertex.nodes.map { graph.streamGraph.nodes[$0].name }.joined(separator: " -> ")
             for subtask in 0..<vertex.parallelism {
-                tasks.append(ExecutionTask(name: name, subtask: subtask, timers: TaskTimers(clock: clock)))
+                tasks.append(
+                    ExecutionTask(name: name, subtask: subtask, timers: TaskTimers(clock: clock), commits: commits))
             }
         }
         for node in graph.streamGraph.nodes where node.makeCoordinator != nil { try makeCoordinator(node) }

@@ -122,9 +122,9 @@ public struct StreamOutputSink<Element: Sendable>: Sink {
         init(_ output: StreamOutput<Element>) { self.output = output }
         public var isHeldUp: Bool { output.isFull }
         public func write(_ batch: Batch<Element>) { output.append(batch) }
-        public func finish() -> [SinkCommit] {
-            output.end()
-            return []
+        public func prepare(_ request: PrepareRequest) -> PreparedOutput<NoCommittable, NoWriterState> {
+            if request.isFinal { output.end() }
+            return PreparedOutput()
         }
         public func close() {
             output.end(

@@ -20,8 +20,6 @@ public struct BlackHoleSink<Element: Sendable>: Sink {
         init() {}
         @inlinable
         public func write(_ batch: Batch<Element>) {}
-        @inlinable
-        public func finish() -> [SinkCommit] { [] }
     }
 }
 

@@ -5,6 +5,7 @@ import ThalwegBase
 import ThalwegData
 import ThalwegFormats
 import ThalwegOperator
+import ThalwegStorage
 
 /// Writes a file, or a directory with one part per subtask (`part-0.csv`...) when the path ends in `/`.
 ///
@@ -97,17 +98,17 @@ public final class FileSinkWriter<Element>: SinkWriter where Element: Sendable {
         buffer.removeAll()
     }
 
-    public func finish() throws -> [SinkCommit] {
+    public func prepare(_ request: PrepareRequest) throws -> PreparedOutput<NoCommittable, NoWriterState> {
+        guard request.isFinal else { return PreparedOutput() }
         try drain()
         try output.sync()
         output.close()
         isPrepared = true
         let (temporary, final, fileSystem) = (self.temporary, self.final, self.fileSystem)
-        return [
-            SinkCommit(
+        return PreparedOutput(
+            publish: SinkCommit(
                 final, commit: { try fileSystem.rename(temporary, to: final) },
-                abort: { fileSystem.remove(temporary) })
-        ]
+                abort: { fileSystem.remove(temporary) }))
     }
 
     public func close() {

@@ -5,6 +5,7 @@ import ThalwegBase
 import ThalwegData
 import ThalwegFormats
 import ThalwegOperator
+import ThalwegStorage
 
 /// Reads files, directories and patterns of files; with `monitor` it goes on watching for new ones.
 ///

@@ -4,6 +4,7 @@
 import ThalwegBase
 import ThalwegFormats
 import ThalwegOperator
+import ThalwegStorage
 
 /// A file or a range of one; the position says where to go on.
 public struct FileSplit: SourceSplit {

@@ -5,6 +5,8 @@ import ThalwegBase
 import ThalwegData
 import ThalwegFormats
 import ThalwegOperator
+import ThalwegStorage
+import ThalwegStorage
 
 /// Prints records as lines: in a format, or as Swift describes them.
 public struct PrintSink<Element: Sendable>: Sink {
@@ -38,8 +40,6 @@ public struct PrintSink<Element: Sendable>: Sink {
             let output = self.output
             try bytes.withUnsafeBytes { try output.write($0) }
         }
-
-        public func finish() -> [SinkCommit] { [] }
     }
 }
 

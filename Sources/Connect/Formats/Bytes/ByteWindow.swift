@@ -3,6 +3,7 @@
 
 import Glibc
 import ThalwegBase
+import ThalwegStorage
 
 /// A window over the bytes of a source. `paddingBytes` zero bytes can always be read behind its end.
 final class ByteWindow {

@@ -3,6 +3,7 @@
 
 import CZlib
 import ThalwegBase
+import ThalwegStorage
 
 /// Decompresses gzip, one member or many (as `cat a.gz b.gz` makes them). Offsets are those of the plain bytes.
 ///

@@ -3,6 +3,7 @@
 
 import Glibc
 import ThalwegBase
+import ThalwegStorage
 
 /// Cuts a range of a source into blocks of whole lines, in bounded memory.
 ///

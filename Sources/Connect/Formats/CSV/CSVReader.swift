@@ -3,6 +3,7 @@
 
 import ThalwegBase
 import ThalwegData
+import ThalwegStorage
 
 /// Reads one record per CSV record, straight into memory.
 final class CSVReader<Record: Codable & Sendable>: RecordReader {

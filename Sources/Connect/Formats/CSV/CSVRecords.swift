@@ -3,6 +3,7 @@
 
 import Glibc
 import ThalwegBase
+import ThalwegStorage
 
 /// Walks over the records of a CSV input in bounded memory; empty lines are passed over.
 final class CSVRecords {

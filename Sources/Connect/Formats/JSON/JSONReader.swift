@@ -5,6 +5,7 @@ import CSimdjson
 import FoundationEssentials
 import ThalwegBase
 import ThalwegData
+import ThalwegStorage
 
 /// Reads one record per line, straight into memory. Empty lines are passed over.
 final class JSONReader<Record: Codable & Sendable>: RecordReader {

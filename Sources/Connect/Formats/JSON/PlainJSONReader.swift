@@ -3,6 +3,7 @@
 
 import FoundationEssentials
 import ThalwegBase
+import ThalwegStorage
 
 /// Reads one record per line through the type's own `Codable` conformance: slower, for types that cannot be learned.
 final class PlainJSONReader<Record: Codable & Sendable>: RecordReader {

@@ -2,6 +2,7 @@
 //  Plain text: one line, one record.
 
 import ThalwegBase
+import ThalwegStorage
 
 /// Reads lines as strings, without their line ends. Empty lines are records too.
 final class LineReader: RecordReader {

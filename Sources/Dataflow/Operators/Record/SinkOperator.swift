@@ -4,27 +4,66 @@
 import ThalwegBase
 import ThalwegData
 import ThalwegOperator
+import ThalwegStorage
 
-/// The end of a chain: hands batches to a sink's writer and leaves what it prepared in the commit ledger.
+/// The end of a chain: hands batches to a sink's writer, and at barriers has it prepare what is to be committed.
 public final class SinkOperator<S: Sink>: OneInputOperator {
     public let collector: Collector<Never>
+    @usableFromInline let sink: S
     @usableFromInline let writer: S.Writer
-    @usableFromInline let commits: CommitLedger
+    private let context: OperatorContext
+
+    @usableFromInline static var committablesName: String { "$committables" }
+    @usableFromInline static var writerName: String { "$writer" }
 
     @inlinable
-    public init(_ sink: S, in context: OperatorContext) throws {
+    public convenience init(_ sink: S, in context: OperatorContext) throws {
+        let seat = SinkContext(
+            name: context.name, subtask: context.subtask, parallelism: context.parallelism, wake: context.wake)
+        self.init(sink, try sink.makeWriter(seat), context)
+    }
+
+    @usableFromInline
+    init(_ sink: S, _ writer: S.Writer, _ context: OperatorContext) {
         collector = context.mainCollector()
-        commits = context.commits
-        writer = try sink.makeWriter(
-            SinkContext(
-                name: context.name, subtask: context.subtask, parallelism: context.parallelism, wake: context.wake))
+        self.sink = sink
+        self.writer = writer
+        self.context = context
     }
 
     @inlinable
     public func process(_ batch: Batch<S.Element>) throws { try writer.write(batch) }
 
-    @inlinable
-    public func finish() throws { commits.add(try writer.finish()) }
+    public func snapshot(into snapshot: inout OperatorSnapshot) throws {
+        let prepared = try writer.prepare(
+            PrepareRequest(checkpoint: snapshot.barrier.checkpoint, isFinal: snapshot.isFinal))
+        if let persist = prepared.persist { snapshot.persist(persist) }
+        if let publish = prepared.publish { snapshot.commit(publish) }
+        if !prepared.state.isEmpty { try snapshot.add(prepared.state, state: Self.writerName) }
+        guard !prepared.committables.isEmpty else { return }
+        try snapshot.add(prepared.committables, state: Self.committablesName)
+        snapshot.commit(commit(of: prepared.committables))
+    }
+
+    private func commit(of committables: [S.Writer.Committable]) -> SinkCommit {
+        let sink = sink
+        return SinkCommit(
+            context.name, commit: { try sink.commit(committables) }, abort: { sink.abort(committables) })
+    }
+
+    /// Output of the checkpoint may not have been committed before the crash: it is committed before anything runs.
+    public func restore(from state: any RestoredState) throws {
+        if state.hasState(Self.committablesName) {
+            let lists = try state.elements(of: Self.committablesName, as: S.Writer.Committable.self)
+            for (old, committables) in lists.enumerated()
+            where old % context.parallelism == context.subtask && !committables.isEmpty {
+                context.commits.add([commit(of: committables)])
+            }
+        }
+        if state.hasState(Self.writerName) {
+            try writer.restore(try state.elements(of: Self.writerName, as: S.Writer.State.self))
+        }
+    }
 
     @inlinable
     public func close() { writer.close() }
@@ -44,10 +83,10 @@ extension OperatorInstance {
             signal: { signal in
                 switch signal {
                 case .watermark(let watermark): metrics.watermark.set(Int(watermark.time.milliseconds))
-                case .flush: try op.writer.flush()
-                case .end: try op.finish()
-                case .idle, .active, .splitStarted, .splitFinished: break
+                case .flush, .end: try op.writer.flush()
+                case .idle, .active, .splitStarted, .splitFinished, .barrier: break
                 }
-            }, isHeldUp: { op.writer.isHeldUp }, close: { op.close() })
+            }, isHeldUp: { op.writer.isHeldUp }, isSink: true, snapshot: { try op.snapshot(into: &$0) },
+            restore: { try op.restore(from: $0) }, close: { op.close() })
     }
 }

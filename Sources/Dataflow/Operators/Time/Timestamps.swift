@@ -154,7 +154,7 @@ public final class WatermarkTracker {
             if let link = context.sourceLink, !link.hasBeenAssigned { watermarks.startWithoutSplits() }
             try self.signal()
             try forward(signal)
-        case .idle, .active:
+        case .idle, .active, .barrier:
             try forward(signal)
         }
     }

@@ -141,8 +141,9 @@ where
         case .watermark(let watermark):
             let time = watermark.time.milliseconds
             try send { start in start &+ grid.pane &- 1 <= time }
-        case .idle, .end:
-            // Others may carry event time on without this producer.
+        case .idle, .end, .barrier:
+            // Others may carry event time on without this producer; and nothing stays behind a barrier, as what is
+            // held here is in no snapshot.
             try send { _ in true }
         case .active, .flush, .splitStarted, .splitFinished:
             break
@@ -219,6 +220,7 @@ extension OperatorInstance {
             op.mergePartials(batch)
         }
         self.init(
-            pushes: [records, partials], signal: OperatorInstance.signalHandler(op, context), close: { op.close() })
+            pushes: [records, partials], signal: OperatorInstance.signalHandler(op, context),
+            snapshot: { try op.snapshot(into: &$0) }, restore: { try op.restore(from: $0) }, close: { op.close() })
     }
 }

@@ -6,6 +6,10 @@ import ThalwegBase
 import ThalwegData
 
 /// A place records are written to. A value: `makeWriter` is called once per subtask.
+///
+/// Output becomes visible in two phases. At each barrier, and at the end of the input, the writer *prepares* what was
+/// written since the last one; when the checkpoint is complete (without checkpoints: when the whole job has succeeded),
+/// the sink *commits* it. What was prepared lies in the checkpoint, so a commit that a crash cut short is done again.
 public protocol Sink<Element>: Sendable {
     associatedtype Element: Sendable
     associatedtype Writer: SinkWriter<Element>
@@ -14,10 +18,19 @@ public protocol Sink<Element>: Sendable {
     /// The most subtasks that make sense; nil when any number does.
     var parallelismMax: Int? { get }
     func makeWriter(_ context: SinkContext) throws -> Writer
+    /// Makes prepared output visible. Idempotent: after a crash it is called again with the same values, also by a
+    /// process that knows nothing of the first call. Called off the tasks' threads, one call at a time.
+    func commit(_ committables: [Writer.Committable]) throws
+    /// Discards prepared output that will never be committed.
+    func abort(_ committables: [Writer.Committable])
 }
 
 extension Sink {
     @inlinable public var parallelismMax: Int? { nil }
+    @inlinable
+    public func commit(_ committables: [Writer.Committable]) throws {}
+    @inlinable
+    public func abort(_ committables: [Writer.Committable]) {}
 }
 
 /// A sink that writes to a place of its own: two sinks of a job must not name the same one.
@@ -44,29 +57,86 @@ public struct SinkContext: Sendable {
 
 /// Writes the records of one subtask.
 ///
-/// Nothing that is written may be visible as output before it is committed: `finish` returns the steps that make it so,
-/// and the runtime runs them when every task of the job has succeeded. `close` without `finish` discards.
+/// Nothing that is written may be visible as output before it is committed. `close` discards what was not prepared.
 public protocol SinkWriter<Element>: AnyObject {
     associatedtype Element
+    /// What stands for prepared output in a checkpoint: enough for another process to commit it.
+    associatedtype Committable: Codable & Sendable = NoCommittable
+    /// What a writer needs to go on after a restart.
+    associatedtype State: Codable & Sendable = NoWriterState
+    /// Takes over what the writers of a checkpoint kept, by old subtask; called once, before the first record. Every
+    /// writer sees all of it: what must be dealt out is dealt by `subtask` and `parallelism` of the context.
+    func restore(_ states: [[State]]) throws
     /// Takes the records of a batch; the batch is only lent.
     func write(_ batch: Batch<Element>) throws
     /// Nothing is coming for the moment: hand buffered records to the outside if they may be seen.
     func flush() throws
     /// Whether the writer cannot take more for now; the runtime then polls nothing that would write to it.
     var isHeldUp: Bool { get }
-    /// All input has come: makes everything durable and returns what publishes it.
-    func finish() throws -> [SinkCommit]
-    /// Releases everything; what was not committed is discarded.
+    /// A barrier has come, or the end of the input: says what stands for all that was written since the last call.
+    /// Must not wait for a disk or a network; what has to is left to ``PreparedOutput/persist``.
+    func prepare(_ request: PrepareRequest) throws -> PreparedOutput<Committable, State>
+    /// Releases everything; what was not prepared is discarded.
     func close()
 }
 
 extension SinkWriter {
+    @inlinable
+    public func restore(_ states: [[State]]) throws {}
     @inlinable
     public func flush() throws {}
     @inlinable public var isHeldUp: Bool { false }
     @inlinable
     public func close() {}
 }
+
+extension SinkWriter where Committable == NoCommittable, State == NoWriterState {
+    /// For sinks whose output is visible as soon as it is written.
+    @inlinable
+    public func prepare(_ request: PrepareRequest) throws -> PreparedOutput<NoCommittable, NoWriterState> {
+        PreparedOutput()
+    }
+}
+
+/// Why a writer has to prepare its output.
+public struct PrepareRequest: Sendable, Hashable {
+    /// The checkpoint that the output belongs to; rises from call to call, also over restarts.
+    public let checkpoint: Int64
+    /// Whether all input has come.
+    public let isFinal: Bool
+
+    public init(checkpoint: Int64, isFinal: Bool) {
+        self.checkpoint = checkpoint
+        self.isFinal = isFinal
+    }
+}
+
+/// Output that waits to be committed.
+public struct PreparedOutput<Committable: Codable & Sendable, State: Codable & Sendable>: Sendable {
+    /// Stored in the checkpoint and handed to ``Sink/commit(_:)`` when it is complete.
+    public var committables: [Committable]
+    /// Stored in the checkpoint and handed to ``SinkWriter/restore(_:)`` after a restart.
+    public var state: [State]
+    /// Makes what was prepared survive a loss of power; runs off the task's thread before the checkpoint completes.
+    public var persist: (@Sendable () throws -> Void)?
+    /// For output that lives in this process only and needs no trace in the checkpoint.
+    public var publish: SinkCommit?
+
+    public init(
+        committables: [Committable] = [], state: [State] = [], persist: (@Sendable () throws -> Void)? = nil,
+        publish: SinkCommit? = nil
+    ) {
+        self.committables = committables
+        self.state = state
+        self.persist = persist
+        self.publish = publish
+    }
+}
+
+/// Of sinks that have nothing to commit.
+public enum NoCommittable: String, Codable, Sendable { case none }
+/// Of writers that keep nothing.
+public enum NoWriterState: String, Codable, Sendable { case none }
 
 /// A step that publishes prepared output. Must be idempotent.
 public struct SinkCommit: Sendable {

@@ -3,7 +3,7 @@
 
 import Glibc
 import Synchronization
-import Thalweg
+import ThalwegBase
 
 /// A file system in memory. Directories exist as soon as a file lies below them.
 public final class MemoryFileSystem: FileSystem {
@@ -60,7 +60,7 @@ public final class MemoryFileSystem: FileSystem {
 
     public func remove(_ path: String) { self[path] = nil }
 
-    static func missing(_ path: String) -> ThalwegError {
+    public static func missing(_ path: String) -> ThalwegError {
         ThalwegError(.input, "no such file or directory", detail: path, hint: "check the path")
     }
 

@@ -3,7 +3,6 @@
 
 import Glibc
 import ThalwegBase
-import ThalwegFormats
 
 /// The machine's file system.
 public struct LocalFileSystem: FileSystem {
@@ -145,7 +144,7 @@ public struct LocalFileSystem: FileSystem {
 }
 
 /// A file of the machine being written.
-final class LocalFileOutput: FileOutput {
+public final class LocalFileOutput: FileOutput {
     private var descriptor: Int32
     private let path: String
     private let isOwner: Bool
@@ -157,13 +156,13 @@ final class LocalFileOutput: FileOutput {
     }
 
     /// The process's standard output.
-    static var standardOutput: LocalFileOutput {
+    public static var standardOutput: LocalFileOutput {
         LocalFileOutput(descriptor: STDOUT_FILENO, path: "standard output", isOwner: false)
     }
 
     deinit { close() }
 
-    func write(_ bytes: UnsafeRawBufferPointer) throws(ThalwegError) {
+    public func write(_ bytes: UnsafeRawBufferPointer) throws(ThalwegError) {
         var written = 0
         while written < bytes.count {
             let rest = UnsafeRawBufferPointer(rebasing: bytes[written...])
@@ -176,14 +175,14 @@ final class LocalFileOutput: FileOutput {
         }
     }
 
-    func sync() throws(ThalwegError) {
+    public func sync() throws(ThalwegError) {
         // Pipes and devices have nothing to sync.
         guard fsync(descriptor) == 0 || errno == EINVAL || errno == ENOTSUP else {
             throw LocalFileSystem.failure(errno, "sync", path)
         }
     }
 
-    func close() {
+    public func close() {
         if descriptor >= 0 && isOwner { Glibc.close(descriptor) }
         descriptor = -1
     }

@@ -2,7 +2,6 @@
 //  What sources and sinks ask of a disk.
 
 import ThalwegBase
-import ThalwegFormats
 
 /// A file as a directory lists it.
 public struct FileEntry: Hashable, Sendable {

@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: Apache-2.0
+//  The state that an operator starts with.
+
+import ThalwegBase
+
+/// What a snapshot holds of one operator, from all subtasks that it had.
+public protocol RestoredState: Sendable {
+    /// The states that the snapshot has of this operator.
+    var states: [StateDescriptor] { get }
+    /// The number of subtasks that the operator had.
+    var parallelism: Int { get }
+    /// Calls `body` with the entries of a state, in ascending order of their keys.
+    ///
+    /// - Parameters:
+    ///   - keyGroups: of a keyed state, the key groups wanted; nil gives all entries.
+    /// - Throws: a `ThalwegError(.corrupt)` that names the file and the reason.
+    func entries(
+        of state: String, keyGroups: Range<Int>?,
+        _ body: (_ key: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer) throws -> Void
+    ) throws
+}
