@@ -8,4 +8,10 @@
 
 uint64_t thalweg_xxh3_64(const void *bytes, size_t count);
 
+// The same hash of bytes that come piece by piece. `create` gives null when memory has run out.
+void *thalweg_xxh3_create(void);
+void thalweg_xxh3_update(void *state, const void *bytes, size_t count);
+uint64_t thalweg_xxh3_digest(const void *state);
+void thalweg_xxh3_free(void *state);
+
 #endif

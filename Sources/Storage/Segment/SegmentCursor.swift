@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+//  Walks over the entries of one state in a segment.
+
+import ThalwegBase
+
+/// A position in a segment. Begins before the first entry.
+public final class SegmentCursor {
+    let reader: SegmentReader
+    private let plain = GrowingBuffer()
+    private let stored = GrowingBuffer()
+    private let keyBuffer = GrowingBuffer()
+    @exclusivity(unchecked) private var keyBytes = 0
+    @exclusivity(unchecked) private var valueStart = 0
+    @exclusivity(unchecked) private var valueBytes = 0
+    @exclusivity(unchecked) private var position = 0
+    @exclusivity(unchecked) private var plainBytes = 0
+    @exclusivity(unchecked) private var entriesLeft: UInt32 = 0
+    /// The block to be read next, and the one after the last.
+    private var nextBlock: Int
+    private let endBlock: Int
+    /// Entries before this one are passed over; nil once that is done.
+    private var from: [UInt8]?
+    private let to: [UInt8]?
+    /// Whether the block may reach beyond `to`.
+    @exclusivity(unchecked) private var mayPass = false
+
+    init(_ reader: SegmentReader, state: Int, from: [UInt8]?, to: [UInt8]?) {
+        self.reader = reader
+        self.from = from
+        self.to = to
+        let range = reader.footer.blocks(of: state)
+        let start = from.map { reader.footer.block(of: state, for: $0) } ?? range.lowerBound
+        let end = to.map { to in
+            reader.footer.blocks[range].firstIndex(fromWhere: { compare($0.firstKey, to) >= 0 })
+        }
+        nextBlock = start
+        endBlock = max(start, end ?? range.upperBound)
+    }
+
+    /// The key. Lent until the next call of ``next()``.
+    public var key: UnsafeRawBufferPointer { keyBuffer.bytes(keyBytes) }
+
+    /// The value. Lent until the next call of ``next()``.
+    public var value: UnsafeRawBufferPointer {
+        UnsafeRawBufferPointer(start: plain.start + valueStart, count: valueBytes)
+    }
+
+    /// Moves to the next entry; false at the end.
+    public func next() throws -> Bool {
+        while try step() {
+            if let from {
+                if from.withUnsafeBytes({ compare(key, $0) < 0 }) { continue }
+                self.from = nil
+            }
+            if mayPass, let to, to.withUnsafeBytes({ compare(key, $0) >= 0 }) {
+                entriesLeft = 0
+                position = plainBytes
+                nextBlock = endBlock
+                return false
+            }
+            return true
+        }
+        return false
+    }
+
+    private func step() throws -> Bool {
+        if entriesLeft == 0 {
+            guard position == plainBytes else { throw broken("bytes follow its last entry") }
+            guard nextBlock < endBlock else { return false }
+            plainBytes = try reader.load(block: nextBlock, into: plain, through: stored)
+            entriesLeft = reader.footer.blocks[nextBlock].entries
+            position = 0
+            keyBytes = 0
+            nextBlock += 1
+            mayPass = to != nil && nextBlock == endBlock
+        }
+        entriesLeft &-= 1
+        guard let shared = length(), let rest = length(), let count = length(), shared <= keyBytes,
+            rest <= plainBytes &- position, count <= plainBytes &- position &- rest
+        else { throw broken("an entry reaches beyond its end") }
+        keyBytes = shared &+ rest
+        keyBuffer.reserve(keyBytes, keeping: shared)
+        (keyBuffer.start + shared).copyMemory(from: plain.start + position, byteCount: rest)
+        valueStart = position &+ rest
+        valueBytes = count
+        position = valueStart &+ count
+        return true
+    }
+
+    /// A varint of at most 5 bytes; nil when the block ends before it does.
+    @inline(__always)
+    private func length() -> Int? {
+        var value = 0
+        var shift = 0
+        while position < plainBytes && shift < 35 {
+            let byte = plain.start.load(fromByteOffset: position, as: UInt8.self)
+            position &+= 1
+            value |= Int(byte & 0x7F) &<< shift
+            if byte < 0x80 { return value }
+            shift &+= 7
+        }
+        return nil
+    }
+
+    private func broken(_ reason: String) -> ThalwegError { reader.damage("block \(nextBlock - 1)", reason) }
+}

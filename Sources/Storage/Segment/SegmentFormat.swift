@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: Apache-2.0
+//  The numbers of the segment format (docs/segment-format.md), and the bytes they are made of.
+
+import CXXHash
+import ThalwegBase
+
+/// What is fixed in the format of segments, and its limits.
+public enum SegmentFormat {
+    /// The version that is written, and the only one that is read.
+    public static let version: UInt32 = 1
+    /// The most bytes of a key.
+    public static let keyBytesMax = 16 << 20
+    /// The most bytes of a value.
+    public static let valueBytesMax = 1 << 30
+    /// The most states of a segment.
+    public static let statesMax = Int(UInt16.max)
+
+    static let magic: [UInt8] = Array("THWLSEG\n".utf8)
+    static let headerBytes = 16
+    static let trailerBytes = 40
+    static let blockHeaderBytes = 16
+    static let checksumBytes = 8
+    /// An entry's three lengths as varints.
+    static let entryLengthsBytesMax = 15
+    /// One entry of the largest size after a block that was almost full.
+    static let blockPlainBytesMax = valueBytesMax + keyBytesMax + (32 << 20)
+    static let footerBytesMax: UInt64 = 1 << 31
+
+    /// The first bytes of every segment.
+    static var header: [UInt8] {
+        var bytes = magic
+        bytes.append(little: version)
+        bytes.append(little: UInt32(0))
+        return bytes
+    }
+}
+
+/// How segments are written.
+public struct SegmentOptions: Sendable {
+    /// A block is closed as soon as it has so many bytes before compression.
+    public var blockBytes = 64 << 10
+    /// Of zstd; 0 does not compress.
+    public var compressionLevel: Int32 = 1
+    /// Whether each block gets a filter that tells which keys it surely lacks: for segments that are asked for single
+    /// keys. Costs 10 bits a key.
+    public var hasFilters = false
+
+    public init() {}
+}
+
+extension [UInt8] {
+    mutating func append<Value: FixedWidthInteger>(little value: Value) {
+        Swift.withUnsafeBytes(of: value.littleEndian) { append(contentsOf: $0) }
+    }
+
+    mutating func append(counted bytes: [UInt8]) {
+        append(little: UInt32(bytes.count))
+        append(contentsOf: bytes)
+    }
+}
+
+extension UnsafeRawBufferPointer {
+    func little<Value: FixedWidthInteger & BitwiseCopyable>(at offset: Int, as type: Value.Type) -> Value {
+        Value(littleEndian: loadUnaligned(fromByteOffset: offset, as: type))
+    }
+
+    /// The XXH3 of all bytes.
+    var checksum: UInt64 { thalweg_xxh3_64(baseAddress, count) }
+}
+
+/// Below 0 if `left` comes first, 0 if they are equal: bytes are unsigned, a prefix comes before what it begins.
+func compare(_ left: UnsafeRawBufferPointer, _ right: UnsafeRawBufferPointer) -> Int {
+    let shared = sharedPrefix(left, right)
+    if shared < left.count && shared < right.count { return Int(left[shared]) - Int(right[shared]) }
+    return left.count - right.count
+}
+
+func compare(_ left: [UInt8], _ right: [UInt8]) -> Int {
+    left.withUnsafeBytes { left in right.withUnsafeBytes { compare(left, $0) } }
+}
+
+/// How many bytes two keys have in common at their beginning.
+@inline(__always)
+func sharedPrefix(_ left: UnsafeRawBufferPointer, _ right: UnsafeRawBufferPointer) -> Int {
+    let count = min(left.count, right.count)
+    guard count > 0, let a = left.baseAddress, let b = right.baseAddress else { return 0 }
+    var index = 0
+    while index &+ 8 <= count {
+        let difference =
+            UInt64(littleEndian: a.loadUnaligned(fromByteOffset: index, as: UInt64.self))
+            ^ UInt64(littleEndian: b.loadUnaligned(fromByteOffset: index, as: UInt64.self))
+        if difference != 0 { return index &+ difference.trailingZeroBitCount / 8 }
+        index &+= 8
+    }
+    while index < count {
+        let isEqual =
+            a.load(fromByteOffset: index, as: UInt8.self) == b.load(fromByteOffset: index, as: UInt8.self)
+        if !isEqual { break }
+        index &+= 1
+    }
+    return index
+}
+
+/// XXH3 of bytes that come piece by piece.
+final class RunningChecksum {
+    private let state: UnsafeMutableRawPointer
+
+    init() {
+        guard let state = thalweg_xxh3_create() else { preconditionFailure("out of memory") }
+        self.state = state
+    }
+
+    deinit { thalweg_xxh3_free(state) }
+
+    func update(_ bytes: UnsafeRawBufferPointer) { thalweg_xxh3_update(state, bytes.baseAddress, bytes.count) }
+
+    var value: UInt64 { thalweg_xxh3_digest(state) }
+}
+
+extension UInt64 {
+    /// 16 hexadecimal digits.
+    var hex: String {
+        let digits = String(self, radix: 16)
+        return String(repeating: "0", count: 16 - digits.count) + digits
+    }
+}

@@ -1,0 +1,242 @@
+// SPDX-License-Identifier: Apache-2.0
+//  Writes sorted entries as compressed, checksummed blocks: everything that rests.
+
+import ThalwegBase
+
+/// Writes one segment, entry by entry, in memory for one block and the index.
+///
+/// Calls, in this order: for each state that has entries, in ascending order, `begin(state:)` and then `add` for each
+/// of its entries; at the end `finish()`. The output is neither synced nor closed here.
+public final class SegmentWriter: EntryWriter {
+    private let output: any FileOutput
+    private let hasFilters: Bool
+    private let blockBytes: Int
+    private let compressor: BlockCompressor
+    private let isCancelled: () -> Bool
+    private let fileChecksum = RunningChecksum()
+
+    /// The entries of the block being filled.
+    private let plain = GrowingBuffer(capacity: 80 << 10)
+    @exclusivity(unchecked) private var plainBytes = 0
+    @exclusivity(unchecked) private var blockEntries = 0
+    private let stored = GrowingBuffer()
+    private let lastKey = GrowingBuffer()
+    /// -1 before the first entry of a state.
+    @exclusivity(unchecked) private var lastKeyBytes = -1
+    /// Of the block.
+    @exclusivity(unchecked) private var firstKey: [UInt8] = []
+    /// Of the block's keys, when it gets a filter.
+    @exclusivity(unchecked) private var hashes: [UInt64] = []
+    @exclusivity(unchecked) private var stateBytes = 0
+
+    private var state = -1
+    private var footer: SegmentFooter
+    private var isFinished = false
+    /// The bytes written so far.
+    public private(set) var byteCount: Int64 = 0
+
+    /// - Parameters:
+    ///   - states: the table of states; entries refer to them by index. States without entries may be listed.
+    ///   - isCancelled: asked once a block; when it says so, the writer throws `CancellationError`.
+    /// - Throws: a `ThalwegError` of kind `job` for options that cannot be.
+    public init(
+        _ output: any FileOutput, states: [StateDescriptor], options: SegmentOptions = SegmentOptions(),
+        isCancelled: @escaping () -> Bool = { false }
+    ) throws(ThalwegError) {
+        guard states.count <= SegmentFormat.statesMax, (1...(16 << 20)).contains(options.blockBytes) else {
+            throw ThalwegError(
+                .job, "a segment cannot be written like that",
+                detail: "\(states.count) states in blocks of \(options.blockBytes) bytes",
+                hint: "at most \(SegmentFormat.statesMax) states, blocks of at most 16 MiB")
+        }
+        self.output = output
+        self.isCancelled = isCancelled
+        hasFilters = options.hasFilters
+        blockBytes = options.blockBytes
+        compressor = try BlockCompressor(level: options.compressionLevel)
+        footer = SegmentFooter(
+            states: states, statistics: states.map { _ in SegmentFooter.Statistics() }, blocks: [])
+    }
+
+    // MARK: Entries
+
+    /// From now on entries belong to this state of the table.
+    public func begin(state next: Int) throws {
+        guard next > state, next < footer.states.count, !isFinished else {
+            throw ThalwegError(.bug, "states are not written in order", detail: "state \(next) after state \(state)")
+        }
+        try endState()
+        state = next
+    }
+
+    public func add(key: UnsafeRawBufferPointer, value: UnsafeRawBufferPointer) throws {
+        if key.count > SegmentFormat.keyBytesMax || value.count > SegmentFormat.valueBytesMax {
+            throw tooLarge(key.count, value.count)
+        }
+        var shared = 0
+        if lastKeyBytes >= 0 {
+            shared = sharedPrefix(lastKey.bytes(lastKeyBytes), key)
+            let isAscending =
+                shared < key.count
+                && (shared == lastKeyBytes || lastKey.start.load(fromByteOffset: shared, as: UInt8.self) < key[shared])
+            if !isAscending { throw disorder(key) }
+        } else {
+            try checkBegun()
+        }
+        // The first key of a block stands in full, so that a block can be read without the one before.
+        let kept = blockEntries == 0 ? 0 : shared
+        if blockEntries == 0 { firstKey = Array(key) }
+        let rest = key.count &- kept
+        plain.reserve(plainBytes &+ rest &+ value.count &+ SegmentFormat.entryLengthsBytesMax, keeping: plainBytes)
+        var end = plain.start + plainBytes
+        Self.put(kept, at: &end)
+        Self.put(rest, at: &end)
+        Self.put(value.count, at: &end)
+        if let base = key.baseAddress {
+            end.copyMemory(from: base + kept, byteCount: rest)
+            end += rest
+            lastKey.reserve(key.count, keeping: max(0, lastKeyBytes))
+            (lastKey.start + shared).copyMemory(from: base + shared, byteCount: key.count &- shared)
+        }
+        if let base = value.baseAddress {
+            end.copyMemory(from: base, byteCount: value.count)
+            end += value.count
+        }
+        lastKeyBytes = key.count
+        plainBytes = end - plain.start
+        blockEntries &+= 1
+        stateBytes &+= key.count &+ value.count
+        if hasFilters { hashes.append(key.checksum) }
+        if plainBytes >= blockBytes { try endBlock() }
+    }
+
+    @inline(__always)
+    private static func put(_ value: Int, at end: inout UnsafeMutableRawPointer) {
+        var rest = UInt(bitPattern: value)
+        while rest >= 0x80 {
+            end.storeBytes(of: UInt8(truncatingIfNeeded: rest) | 0x80, as: UInt8.self)
+            end += 1
+            rest >>= 7
+        }
+        end.storeBytes(of: UInt8(truncatingIfNeeded: rest), as: UInt8.self)
+        end += 1
+    }
+
+    // MARK: Blocks
+
+    private func endState() throws {
+        try endBlock()
+        guard lastKeyBytes >= 0 else { return }
+        footer.statistics[state].plainBytes = UInt64(stateBytes)
+        footer.statistics[state].lastKey = Array(lastKey.bytes(lastKeyBytes))
+        stateBytes = 0
+        lastKeyBytes = -1
+    }
+
+    private func endBlock() throws {
+        guard blockEntries > 0 else { return }
+        if isCancelled() { throw CancellationError() }
+        let header = SegmentFormat.blockHeaderBytes
+        stored.reserve(header + BlockCompressor.bound(plainBytes) + SegmentFormat.checksumBytes)
+        let room = UnsafeMutableRawBufferPointer(start: stored.start + header, count: stored.capacity - header)
+        var compression = BlockCompression.zstd
+        var payload = compressor.compress(plain.bytes(plainBytes), into: room) ?? 0
+        if payload == 0 {
+            compression = .plain
+            payload = plainBytes
+            room.copyMemory(from: plain.bytes(plainBytes))
+        }
+        store(UInt32(payload), at: 0)
+        store(UInt32(plainBytes), at: 4)
+        store(UInt32(blockEntries), at: 8)
+        store(UInt16(state), at: 12)
+        store(compression.rawValue, at: 14)
+        let checksum = stored.bytes(header + payload).checksum
+        store(checksum, at: header + payload)
+        let filter = hasFilters ? BlockFilter.make(hashes) : []
+        let storedBytes = header + payload + SegmentFormat.checksumBytes
+        footer.blocks.append(
+            SegmentFooter.Block(
+                offset: footer.dataBytes, storedBytes: UInt32(storedBytes),
+                filterBytes: filter.isEmpty ? 0 : UInt32(filter.count + SegmentFormat.checksumBytes),
+                plainBytes: UInt32(plainBytes), entries: UInt32(blockEntries), state: UInt16(state),
+                checksum: checksum, firstKey: firstKey))
+        if footer.statistics[state].entries == 0 { footer.statistics[state].firstKey = firstKey }
+        footer.statistics[state].entries += UInt64(blockEntries)
+        try write(stored.bytes(storedBytes))
+        if !filter.isEmpty {
+            var bytes = filter
+            bytes.append(little: filter.withUnsafeBytes(\.checksum))
+            try write(bytes)
+        }
+        hashes.removeAll(keepingCapacity: true)
+        plainBytes = 0
+        blockEntries = 0
+    }
+
+    private func store<Value: FixedWidthInteger & BitwiseCopyable>(_ value: Value, at offset: Int) {
+        stored.start.storeBytes(of: value.littleEndian, toByteOffset: offset, as: Value.self)
+    }
+
+    // MARK: The file
+
+    /// Ends the segment.
+    ///
+    /// - Returns: what the footer says, and the XXH3 of the whole file.
+    public func finish() throws -> (footer: SegmentFooter, checksum: UInt64) {
+        guard !isFinished else { throw ThalwegError(.bug, "a segment is finished twice") }
+        try endState()
+        isFinished = true
+        try write(footer.encoded())
+        return (footer, fileChecksum.value)
+    }
+
+    /// Ends the segment, unless it has no entries: then nothing is written, and the result is nil.
+    func finishUnlessEmpty() throws -> (footer: SegmentFooter, checksum: UInt64)? {
+        try endState()
+        return footer.blocks.isEmpty ? nil : try finish()
+    }
+
+    private func write(_ bytes: [UInt8]) throws { try bytes.withUnsafeBytes { try write($0) } }
+
+    private func write(_ bytes: UnsafeRawBufferPointer) throws {
+        if byteCount == 0 { try SegmentFormat.header.withUnsafeBytes { try append($0) } }
+        try append(bytes)
+    }
+
+    private func append(_ bytes: UnsafeRawBufferPointer) throws {
+        try output.write(bytes)
+        fileChecksum.update(bytes)
+        byteCount += Int64(bytes.count)
+    }
+
+    // MARK: Refusals
+
+    private func checkBegun() throws {
+        guard state >= 0, !isFinished else { throw ThalwegError(.bug, "an entry is written outside a state") }
+    }
+
+    private var stateName: String {
+        guard footer.states.indices.contains(state) else { return "no state" }
+        return "state '\(footer.states[state].name)' of '\(footer.states[state].operatorName)'"
+    }
+
+    private func disorder(_ key: UnsafeRawBufferPointer) -> ThalwegError {
+        ThalwegError(
+            .bug, "entries are not written in ascending order of their keys",
+            detail: "\(stateName): key \(Self.hex(key)) after \(Self.hex(lastKey.bytes(lastKeyBytes)))")
+    }
+
+    private func tooLarge(_ keyBytes: Int, _ valueBytes: Int) -> ThalwegError {
+        ThalwegError(
+            .job, "an entry of a state is too large to be stored",
+            detail: "\(stateName): key of \(keyBytes) bytes, value of \(valueBytes) bytes",
+            hint: "keys may have \(SegmentFormat.keyBytesMax) bytes, values \(SegmentFormat.valueBytesMax); "
+                + "store large collections as list or map state")
+    }
+
+    private static func hex(_ key: UnsafeRawBufferPointer) -> String {
+        let digits = key.prefix(32).map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
+        return "0x" + digits + (key.count > 32 ? "…" : "")
+    }
+}

@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0
+//  Which checkpoints there are, and the one to start from.
+
+import ThalwegBase
+
+extension CheckpointStore {
+    /// The checkpoints that have been completed, the newest first, damaged ones too.
+    public func list() throws -> [Listing] {
+        try checkpoints().reversed().filter(isComplete).map { checkpoint in
+            let path = directory(checkpoint)
+            do {
+                let snapshot = try read(path, root: root)
+                return Listing(checkpoint: checkpoint, path: path, state: .complete(snapshot.metadata))
+            } catch {
+                let reason = (error as? ThalwegError)?.detail ?? "\(error)"
+                return Listing(checkpoint: checkpoint, path: path, state: .damaged(reason))
+            }
+        }
+    }
+
+    /// The highest number of a checkpoint that was completed, damaged or not; nil when there is none.
+    public var latestCheckpointID: Int64? {
+        get throws { try checkpoints().last(where: isComplete) }
+    }
+
+    /// The snapshot to start from.
+    ///
+    /// - Parameter path: `latest` or nil: the newest of this store. Else a checkpoint of this store by name (`chk-6`),
+    ///   or the path of a checkpoint's directory, of its metadata, or of a store.
+    /// - Throws: kind `input` when there is none, kind `corrupt` when it is damaged; then the hint names the newest
+    ///   earlier one that is complete. A damaged one is never passed over in silence.
+    public func load(_ path: String? = nil) throws -> Snapshot {
+        guard let path, path != "latest" else { return try loadLatest() }
+        var trimmed = path[...]
+        while trimmed.count > 1 && trimmed.hasSuffix("/") { trimmed = trimmed.dropLast() }
+        if trimmed == Self.metadataName { trimmed = "." }
+        if trimmed.hasSuffix("/" + Self.metadataName) { trimmed = trimmed.dropLast(Self.metadataName.count + 1) }
+        let wanted = String(trimmed)
+        if Self.checkpoint(ofDirectory: wanted) != nil, fileSystem.isDirectory(root + "/" + wanted) {
+            return try load(directory: root + "/" + wanted)
+        }
+        guard fileSystem.isDirectory(wanted) else { throw missing(path) }
+        let names = try fileSystem.names(in: wanted)
+        if !names.contains(Self.metadataName), names.contains(where: { Self.checkpoint(ofDirectory: $0) != nil }) {
+            return try CheckpointStore(root: wanted, fileSystem: fileSystem).loadLatest()
+        }
+        return try load(directory: wanted)
+    }
+
+    private func loadLatest() throws -> Snapshot {
+        guard let latest = try latestCheckpointID else { throw missing(root) }
+        return try load(directory: directory(latest))
+    }
+
+    private func load(directory path: String) throws -> Snapshot {
+        let parent = path.lastIndex(of: "/").map { $0 == path.startIndex ? "/" : String(path[..<$0]) } ?? "."
+        guard try fileSystem.names(in: path).contains(Self.metadataName) else {
+            throw ThalwegError(
+                .input, "a checkpoint is not complete", detail: "\(path) has no \(Self.metadataName)",
+                hint: earlierHint(than: path, in: parent))
+        }
+        do {
+            return try read(path, root: parent)
+        } catch var error as ThalwegError {
+            if error.kind == .corrupt { error.hint = earlierHint(than: path, in: parent) }
+            throw error
+        }
+    }
+
+    private func read(_ path: String, root: String) throws -> Snapshot {
+        let metadata = try readMetadata(path)
+        if let number = path.split(separator: "/").last.flatMap({ Self.checkpoint(ofDirectory: String($0)) }),
+            number != metadata.checkpoint
+        {
+            throw Snapshot.damage(path + "/" + Self.metadataName, "it is that of checkpoint \(metadata.checkpoint)")
+        }
+        let snapshot = Snapshot(metadata, path: path, root: root, fileSystem: fileSystem)
+        try snapshot.checkFiles()
+        return snapshot
+    }
+
+    func readMetadata(_ directory: String) throws -> SnapshotMetadata {
+        let path = directory + "/" + Self.metadataName
+        let count = try fileSystem.byteCount(of: path)
+        guard count <= SnapshotMetadata.byteCountMax else {
+            throw Snapshot.damage(path, "it has \(count) bytes, at most \(SnapshotMetadata.byteCountMax) are possible")
+        }
+        let source = try fileSystem.open(path)
+        var bytes = [UInt8](repeating: 0, count: Int(count))
+        var done = 0
+        while done < bytes.count {
+            let read = try bytes.withUnsafeMutableBytes {
+                try source.read(at: UInt64(done), into: UnsafeMutableRawBufferPointer(rebasing: $0[done...]))
+            }
+            guard read > 0 else { throw Snapshot.damage(path, "it is cut off") }
+            done += read
+        }
+        do {
+            return try SnapshotMetadata(bytes)
+        } catch let mismatch as JSONTree.Mismatch {
+            throw Snapshot.damage(path, mismatch.reason)
+        }
+    }
+
+    // MARK: Refusals
+
+    private func missing(_ path: String) -> ThalwegError {
+        ThalwegError(
+            .input, "there is no snapshot to start from", detail: path,
+            hint: "check the path, or start the job without one")
+    }
+
+    /// What to do about a damaged checkpoint: the newest complete one before it, if there is one.
+    private func earlierHint(than path: String, in parent: String) -> String {
+        let store = CheckpointStore(root: parent, fileSystem: fileSystem)
+        let number = path.split(separator: "/").last.flatMap { Self.checkpoint(ofDirectory: String($0)) } ?? .max
+        let listed = (try? store.list()) ?? []
+        guard let earlier = listed.first(where: { $0.checkpoint < number && $0.metadata != nil }) else {
+            return "bring the file back from a copy; there is no earlier complete checkpoint"
+        }
+        let name = parent == root ? Self.directoryName(earlier.checkpoint) : earlier.path
+        return "bring the file back from a copy, or start from the one before: --from \(name)"
+    }
+}

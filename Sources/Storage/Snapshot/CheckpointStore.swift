@@ -1,0 +1,262 @@
+// SPDX-License-Identifier: Apache-2.0
+//  Where snapshots lie: a directory with one directory per checkpoint.
+
+import ThalwegBase
+
+/// The snapshots of a job below one root: `chk-7/map-0.segment`, …, and `chk-7/_metadata`, written last: a checkpoint
+/// without it is incomplete and counts as none (FLIP-47).
+///
+/// Called from any thread; one process at a time writes.
+public struct CheckpointStore: Sendable {
+    /// A checkpoint as the store lists it.
+    public struct Listing: Sendable {
+        public enum State: Sendable {
+            case complete(SnapshotMetadata)
+            /// With the file and the reason.
+            case damaged(String)
+        }
+
+        public let checkpoint: Int64
+        /// Its directory.
+        public let path: String
+        public let state: State
+
+        /// The metadata, if it is complete.
+        public var metadata: SnapshotMetadata? {
+            if case .complete(let metadata) = state { metadata } else { nil }
+        }
+    }
+
+    /// The file that makes a checkpoint complete.
+    public static let metadataName = "_metadata"
+    private static let unfinishedMetadataName = "_metadata.unfinished"
+    private static let probeName = ".thalweg-probe"
+
+    public let root: String
+    let fileSystem: any FileSystem
+    private let options: SegmentOptions
+
+    public init(root: String, fileSystem: any FileSystem, options: SegmentOptions = SegmentOptions()) {
+        self.root = root.count > 1 && root.hasSuffix("/") ? String(root.dropLast()) : root
+        self.fileSystem = fileSystem
+        self.options = options
+    }
+
+    static func directoryName(_ checkpoint: Int64) -> String { "chk-\(checkpoint)" }
+
+    func directory(_ checkpoint: Int64) -> String { root + "/" + Self.directoryName(checkpoint) }
+
+    // MARK: Before a job starts
+
+    /// Makes the root, proves that it can be written, and removes what checkpoints that were never completed left.
+    public func prepare() throws {
+        let probe = root + "/" + Self.probeName
+        do {
+            try fileSystem.makeDirectory(root)
+            let output = try fileSystem.create(probe)
+            defer { output.close() }
+            try [UInt8](Self.probeName.utf8).withUnsafeBytes { try output.write($0) }
+            try output.sync()
+            try fileSystem.removeFile(probe)
+            try fileSystem.syncDirectory(root)
+        } catch {
+            throw ThalwegError(
+                (error as? ThalwegError)?.kind ?? .retry, "checkpoints cannot be written", detail: "directory \(root)",
+                hint: "name a directory that this process may write to and that has space", cause: error)
+        }
+        let referenced = try referencedPaths(without: nil)
+        for checkpoint in try checkpoints() where try !isComplete(checkpoint) {
+            try removeFiles(of: checkpoint, except: referenced)
+        }
+    }
+
+    // MARK: Writing
+
+    /// Writes the states of one subtask, durably but for the file's name: ``complete(_:)`` sees to that.
+    ///
+    /// - Parameters:
+    ///   - name: of the file, without ending; characters that have a meaning in paths are replaced.
+    ///   - isCancelled: asked once a block.
+    /// - Returns: nil when there are no entries; then there is no file either.
+    /// - Throws: `CancellationError` when it was cancelled; nothing is left then, nor after any other error.
+    public func writeSegment(
+        checkpoint: Int64, name: String, operators: [String], subtask: Int, parts: [StatePart],
+        isCancelled: @Sendable () -> Bool
+    ) throws -> SegmentFile? {
+        let parts = parts.sorted {
+            ($0.descriptor.operatorName, $0.descriptor.name) < ($1.descriptor.operatorName, $1.descriptor.name)
+        }
+        for (part, next) in zip(parts, parts.dropFirst())
+        where part.descriptor.operatorName == next.descriptor.operatorName
+            && part.descriptor.name == next.descriptor.name
+        {
+            throw ThalwegError(
+                .bug, "an operator gives a state twice",
+                detail: "state '\(part.descriptor.name)' of '\(part.descriptor.operatorName)'")
+        }
+        let path = Self.directoryName(checkpoint) + "/" + Self.fileName(name)
+        let output = LateOutput(root + "/" + path, fileSystem)
+        do {
+            return try withoutActuallyEscaping(isCancelled) { isCancelled in
+                let writer = try SegmentWriter(
+                    output, states: parts.map(\.descriptor), options: options, isCancelled: isCancelled)
+                for (index, part) in parts.enumerated() {
+                    if isCancelled() { throw CancellationError() }
+                    try writer.begin(state: index)
+                    try part.write(to: writer)
+                }
+                guard let (footer, checksum) = try writer.finishUnlessEmpty() else { return nil }
+                try output.sync()
+                output.close()
+                return SegmentFile(
+                    path: path, byteCount: writer.byteCount, checksum: checksum.hex, entries: Int64(footer.entries),
+                    operators: operators, subtask: subtask)
+            }
+        } catch {
+            output.close()
+            if output.isThere { fileSystem.remove(root + "/" + path) }
+            throw error
+        }
+    }
+
+    /// Makes a checkpoint complete: its files' names and then its metadata are made durable.
+    ///
+    /// - Throws: when a file is not there in full; when there is a complete checkpoint of this number. After an error
+    ///   the checkpoint is either complete or ignored.
+    public func complete(_ metadata: SnapshotMetadata) throws {
+        let path = directory(metadata.checkpoint)
+        try fileSystem.makeDirectory(path)
+        guard try !isComplete(metadata.checkpoint) else {
+            throw ThalwegError(
+                .job, "there is a checkpoint of this number already", detail: path,
+                hint: "give each job a directory of its own, or start it from the latest checkpoint")
+        }
+        guard metadata.files.allSatisfy(\.isInside) else {
+            throw ThalwegError(.bug, "a file of a checkpoint lies outside its store", detail: path)
+        }
+        try Snapshot(metadata, path: path, root: root, fileSystem: fileSystem).checkFiles()
+        try fileSystem.syncDirectory(path)
+        try fileSystem.syncDirectory(root)
+        let unfinished = path + "/" + Self.unfinishedMetadataName
+        let output = try fileSystem.create(unfinished)
+        defer { output.close() }
+        try metadata.encoded().withUnsafeBytes { try output.write($0) }
+        try output.sync()
+        try fileSystem.rename(unfinished, to: path + "/" + Self.metadataName)
+        try fileSystem.syncDirectory(path)
+    }
+
+    // MARK: Removing
+
+    /// Removes a checkpoint, complete or not; files that complete ones refer to stay.
+    public func discard(checkpoint: Int64) throws {
+        let path = directory(checkpoint)
+        guard fileSystem.isDirectory(path) else { return }
+        let metadata = try? readMetadata(path)
+        if try isComplete(checkpoint) {
+            // First, and durably: a checkpoint that lost a file must not look complete.
+            try fileSystem.removeFile(path + "/" + Self.metadataName)
+            try fileSystem.syncDirectory(path)
+        }
+        let referenced = try referencedPaths(without: checkpoint)
+        try removeFiles(of: checkpoint, except: referenced)
+        // Files that others left behind for this one.
+        let owners = Set((metadata?.files ?? []).compactMap { Self.owner(of: $0.path) })
+        for owner in owners.sorted() where owner != checkpoint && fileSystem.isDirectory(directory(owner)) {
+            if try !isComplete(owner) { try removeFiles(of: owner, except: referenced) }
+        }
+    }
+
+    /// Discards the complete checkpoints of kind `checkpoint` but for the newest. Others belong to the user.
+    public func retain(newest count: Int) throws {
+        let own = try list().filter { $0.metadata?.kind == "checkpoint" }
+        for listing in own.dropFirst(max(0, count)) { try discard(checkpoint: listing.checkpoint) }
+    }
+
+    private func removeFiles(of checkpoint: Int64, except referenced: Set<String>) throws {
+        let path = directory(checkpoint)
+        let names = try fileSystem.names(in: path)
+        let kept = names.filter { referenced.contains(Self.directoryName(checkpoint) + "/" + $0) }
+        if kept.isEmpty { return try fileSystem.removeTree(path) }
+        for name in names where !kept.contains(name) { try fileSystem.removeTree(path + "/" + name) }
+    }
+
+    private func referencedPaths(without excluded: Int64?) throws -> Set<String> {
+        var paths: Set<String> = []
+        for checkpoint in try checkpoints() where try checkpoint != excluded && isComplete(checkpoint) {
+            do {
+                paths.formUnion(try readMetadata(directory(checkpoint)).files.map(\.path))
+            } catch let error as ThalwegError where error.kind == .corrupt {
+                // Nothing can be restored from it: it keeps its own files and no others.
+                continue
+            }
+        }
+        return paths
+    }
+
+    private static func owner(of path: String) -> Int64? {
+        path.split(separator: "/").first.flatMap { checkpoint(ofDirectory: String($0)) }
+    }
+
+    // MARK: Names
+
+    static func checkpoint(ofDirectory name: String) -> Int64? {
+        guard name.hasPrefix("chk-"), let number = Int64(name.dropFirst(4)), number >= 0,
+            directoryName(number) == name
+        else { return nil }
+        return number
+    }
+
+    /// The numbers of all checkpoints, complete or not, in ascending order.
+    func checkpoints() throws -> [Int64] {
+        guard fileSystem.isDirectory(root) else { return [] }
+        return try fileSystem.names(in: root).compactMap(Self.checkpoint(ofDirectory:)).sorted()
+    }
+
+    func isComplete(_ checkpoint: Int64) throws -> Bool {
+        try fileSystem.names(in: directory(checkpoint)).contains(Self.metadataName)
+    }
+
+    /// A name that is one on every disk: what is not plain is written as `%` and two digits.
+    private static func fileName(_ name: String) -> String {
+        var out = ""
+        for byte in name.utf8 {
+            switch byte {
+            case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+                UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"), UInt8(ascii: "_"), UInt8(ascii: "."):
+                out.unicodeScalars.append(Unicode.Scalar(byte))
+            default: out += "%" + (byte < 16 ? "0" : "") + String(byte, radix: 16)
+            }
+        }
+        let namesMax = 200
+        if out.utf8.count > namesMax {
+            out = String(out.prefix(namesMax)) + "-" + Array(name.utf8).withUnsafeBytes(\.checksum).hex
+        }
+        return out + ".segment"
+    }
+}
+
+/// A file that is created when its first bytes are written.
+private final class LateOutput: FileOutput {
+    private let path: String
+    private let fileSystem: any FileSystem
+    private var output: (any FileOutput)?
+    private(set) var isThere = false
+
+    init(_ path: String, _ fileSystem: any FileSystem) {
+        self.path = path
+        self.fileSystem = fileSystem
+    }
+
+    func write(_ bytes: UnsafeRawBufferPointer) throws(ThalwegError) {
+        if output == nil {
+            isThere = true
+            output = try fileSystem.create(path)
+        }
+        try output?.write(bytes)
+    }
+
+    func sync() throws(ThalwegError) { try output?.sync() }
+
+    func close() { output?.close() }
+}

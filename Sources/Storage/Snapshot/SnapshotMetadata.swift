@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: Apache-2.0
+//  What a snapshot says about itself: the file that makes it complete.
+
+import ThalwegBase
+
+/// One segment of a snapshot.
+public struct SegmentFile: Codable, Hashable, Sendable {
+    /// Relative to the root of the store, such as `chk-7/map-0.segment`: a store may be moved (FLIP-47).
+    public var path: String
+    public var byteCount: Int64
+    /// The XXH3 of the whole file, in 16 hexadecimal digits.
+    public var checksum: String
+    public var entries: Int64
+    /// The operators whose state it holds.
+    public var operators: [String]
+    /// The subtask that wrote it.
+    public var subtask: Int
+
+    public init(
+        path: String, byteCount: Int64, checksum: String, entries: Int64, operators: [String], subtask: Int
+    ) {
+        self.path = path
+        self.byteCount = byteCount
+        self.checksum = checksum
+        self.entries = entries
+        self.operators = operators
+        self.subtask = subtask
+    }
+}
+
+/// The contents of a snapshot's `_metadata`.
+public struct SnapshotMetadata: Codable, Hashable, Sendable {
+    /// An operator with its number of subtasks.
+    public struct Operator: Codable, Hashable, Sendable {
+        public var name: String
+        public var parallelism: Int
+
+        public init(name: String, parallelism: Int) {
+            self.name = name
+            self.parallelism = parallelism
+        }
+    }
+
+    /// The version that is written, and the only one that is read.
+    public static let currentVersion = 1
+    /// The most bytes of a metadata file.
+    public static let byteCountMax: Int64 = 256 << 20
+
+    public var formatVersion = SnapshotMetadata.currentVersion
+    /// The number of the checkpoint, ascending in a store.
+    public var checkpoint: Int64
+    /// `checkpoint`, `savepoint`, `suspend`, `drain` or `final`.
+    public var kind: String
+    /// When it was triggered: milliseconds since 1970 UTC.
+    public var timeMilliseconds: Int64
+    public var jobName: String
+    public var maxParallelism: Int
+    public var operators: [Operator]
+    public var files: [SegmentFile]
+    /// Further facts by name.
+    public var properties: [String: String]
+
+    public init(
+        checkpoint: Int64, kind: String, timeMilliseconds: Int64, jobName: String, maxParallelism: Int,
+        operators: [Operator], files: [SegmentFile], properties: [String: String] = [:]
+    ) {
+        self.checkpoint = checkpoint
+        self.kind = kind
+        self.timeMilliseconds = timeMilliseconds
+        self.jobName = jobName
+        self.maxParallelism = maxParallelism
+        self.operators = operators
+        self.files = files
+        self.properties = properties
+    }
+
+    /// The bytes of all files.
+    public var byteCount: Int64 { files.reduce(0) { $0 &+ $1.byteCount } }
+}
+
+// MARK: Bytes
+
+extension SnapshotMetadata {
+    private static let seal = "xxh3 "
+
+    /// The text: JSON, and a last line with the checksum of all before it.
+    func encoded() -> [UInt8] {
+        let tree = JSONTree.object([
+            "formatVersion": .number(Int64(formatVersion)), "checkpoint": .number(checkpoint), "kind": .string(kind),
+            "timeMilliseconds": .number(timeMilliseconds), "jobName": .string(jobName),
+            "maxParallelism": .number(Int64(maxParallelism)),
+            "operators": .array(
+                operators.map {
+                    .object(["name": .string($0.name), "parallelism": .number(Int64($0.parallelism))])
+                }),
+            "files": .array(
+                files.map {
+                    .object([
+                        "path": .string($0.path), "byteCount": .number($0.byteCount), "checksum": .string($0.checksum),
+                        "entries": .number($0.entries), "operators": .strings($0.operators),
+                        "subtask": .number(Int64($0.subtask)),
+                    ])
+                }),
+            "properties": .strings(properties),
+        ])
+        var text = tree.bytes(isPretty: true)
+        text.append(UInt8(ascii: "\n"))
+        let checksum = text.withUnsafeBytes(\.checksum).hex
+        text.append(contentsOf: "\(Self.seal)\(checksum)\n".utf8)
+        return text
+    }
+
+    /// Reads what ``encoded()`` wrote.
+    ///
+    /// - Throws: `JSONTree.Mismatch`, with the reason.
+    init(_ bytes: [UInt8]) throws {
+        let sealBytes = Self.seal.utf8.count + 17
+        guard bytes.count > sealBytes else { throw JSONTree.Mismatch(reason: "it is cut off") }
+        let text = Array(bytes.dropLast(sealBytes))
+        let checksum = text.withUnsafeBytes(\.checksum).hex
+        guard Array(bytes.suffix(sealBytes)) == Array("\(Self.seal)\(checksum)\n".utf8) else {
+            throw JSONTree.Mismatch(reason: "its checksum differs, or it is cut off")
+        }
+        let tree = try JSONParser.parse(text)
+        let version = try tree.int("formatVersion")
+        guard version == Self.currentVersion else {
+            throw JSONTree.Mismatch(
+                reason: "it is of version \(version), this release reads version \(Self.currentVersion)")
+        }
+        self.init(
+            checkpoint: try tree.number("checkpoint"), kind: try tree.string("kind"),
+            timeMilliseconds: try tree.number("timeMilliseconds"), jobName: try tree.string("jobName"),
+            maxParallelism: try tree.int("maxParallelism"),
+            operators: try tree.array("operators").map {
+                Operator(name: try $0.string("name"), parallelism: try $0.int("parallelism"))
+            }, files: try tree.array("files").map { try SegmentFile($0) }, properties: try tree.texts("properties"))
+    }
+}
+
+extension SegmentFile {
+    fileprivate init(_ tree: JSONTree) throws {
+        self.init(
+            path: try tree.string("path"), byteCount: try tree.number("byteCount"),
+            checksum: try tree.string("checksum"), entries: try tree.number("entries"),
+            operators: try tree.strings("operators"), subtask: try tree.int("subtask"))
+        guard isInside else { throw JSONTree.Mismatch(reason: "the path '\(path)' leads out of the store") }
+    }
+
+    /// Whether the path stays below the root.
+    var isInside: Bool {
+        let parts = path.split(separator: "/", omittingEmptySubsequences: false)
+        return parts.count > 1 && parts.allSatisfy { !$0.isEmpty && $0 != "." && $0 != ".." }
+    }
+}
