@@ -109,7 +109,7 @@ let package = Package(
         proof("DataTests", on: ["ThalwegData"]),
         proof("StorageTests", on: ["ThalwegStorage", "ThalwegTesting"]),
         proof("ControlTests", on: ["ThalwegControl"]),
-        proof("StateTests", on: ["ThalwegState"]),
+        proof("StateTests", on: ["ThalwegState", "ThalwegTesting"]),
         proof("RuntimeTests", on: ["Thalweg", "ThalwegTesting"]),
         proof("ConnectTests", on: ["Thalweg", "ThalwegTesting"]),
         proof("NexmarkTests", on: ["ThalwegNexmark", "ThalwegTesting"], resources: [.copy("Fixtures")]),

@@ -14,7 +14,7 @@ import ThalwegState
         let map = MapState<String, Int>()
 
         init() throws {
-            store = KeyedStore(hasher: try KeyHasher())
+            store = try KeyedStore(.learn())
             try value.bind("value", to: store)
             try list.bind("list", to: store)
             try map.bind("map", to: store)
@@ -120,7 +120,7 @@ import ThalwegState
     }
 
     @Test func twoStatesOfOneNameAreRefused() throws {
-        let store = KeyedStore<Int>(hasher: try KeyHasher())
+        let store = try KeyedStore<Int>(.learn())
         try ValueState<Int>().bind("count", to: store)
         #expect(throws: ThalwegError.self) { try ListState<Int>().bind("count", to: store) }
     }

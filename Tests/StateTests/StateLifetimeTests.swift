@@ -11,7 +11,7 @@ import ThalwegState
         weak var store: KeyedStore<Int64>?
         weak var column: (any KeyedColumn)?
         try {
-            let held = KeyedStore<Int64>(hasher: try KeyHasher())
+            let held = try KeyedStore<Int64>(.learn())
             let state = try make(held)
             (store, column) = (held, state)
         }()

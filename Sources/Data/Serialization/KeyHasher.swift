@@ -17,8 +17,10 @@ public struct KeyHasher<Key: Hashable & Codable & Sendable>: Sendable {
     @usableFromInline let wordBytes: Int
 
     /// Learns the key's type. Throws for classes.
-    public init() throws(ThalwegError) {
-        plan = KeyHashPlan(try RecordType<Key>.learn())
+    public init() throws(ThalwegError) { self.init(try RecordType<Key>.learn()) }
+
+    public init(_ type: RecordType<Key>) {
+        plan = KeyHashPlan(type)
         wordBytes = plan.wordBytes
     }
 

@@ -110,7 +110,8 @@ extension OperatorInstance {
             switch signal {
             case .watermark(let watermark):
                 try op.advance(to: watermark)
-                clock.watermark = watermark.time.milliseconds
+                // After a restore the operator may have come further than its inputs.
+                clock.watermark = max(clock.watermark, watermark.time.milliseconds)
                 metrics.watermark.set(Int(watermark.time.milliseconds))
                 try op.collector.flush()
                 try op.flushSides()

@@ -15,6 +15,7 @@ public final class KeyTable<Key: Hashable> {
     @exclusivity(unchecked) @usableFromInline var mask: Int
     @exclusivity(unchecked) @usableFromInline var keys = Pages<Key>()
     @exclusivity(unchecked) @usableFromInline var hashes = PagedColumn<UInt64>(initial: .max)
+    @exclusivity(unchecked) @usableFromInline var sharing = PageSharing()
     @exclusivity(unchecked) @usableFromInline var freeSlots: [Int32] = []
     @exclusivity(unchecked) @usableFromInline var storedSlotLimit = 0
     @exclusivity(unchecked) @usableFromInline var storedCount = 0
@@ -48,6 +49,7 @@ public final class KeyTable<Key: Hashable> {
     }
 
     deinit {
+        leaveSharedPages()
         for slot in 0..<slotLimit where hashes.address(slot).pointee != .max {
             keys.address(slot).deinitialize(count: 1)
         }
@@ -110,6 +112,7 @@ public final class KeyTable<Key: Hashable> {
             position = (position &+ 1) & mask
         }
         let slot = takeSlot()
+        if sharing.left > 0 { thaw(slot) }
         keys.address(slot).initialize(to: key)
         hashes.address(slot).pointee = hash
         entries[position] = hash & 0xFFFF_FFFF_0000_0000 | UInt64(truncatingIfNeeded: slot)
@@ -155,6 +158,7 @@ public final class KeyTable<Key: Hashable> {
     public func remove(slot: Int) {
         let hash = hashes.address(slot).pointee
         precondition(hash != .max, "the slot is already free")
+        if sharing.left > 0 { thaw(slot) }
         var position = Int(truncatingIfNeeded: hash) & mask
         while entries[position] & 0xFFFF_FFFF != UInt64(truncatingIfNeeded: slot) || entries[position] == Self.vacant {
             position = (position &+ 1) & mask
@@ -192,6 +196,7 @@ public final class KeyTable<Key: Hashable> {
     @inlinable
     public func removeAll() {
         if count > 0 {
+            if sharing.left > 0 { thawAll() }
             for slot in 0..<slotLimit where hashes.address(slot).pointee != .max {
                 keys.address(slot).deinitialize(count: 1)
                 hashes.address(slot).pointee = .max

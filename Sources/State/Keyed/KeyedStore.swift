@@ -3,6 +3,7 @@
 
 import ThalwegBase
 import ThalwegData
+import ThalwegStorage
 
 /// What a keyed store asks of each state hung on it.
 public protocol KeyedColumn: AnyObject {
@@ -16,11 +17,21 @@ public protocol KeyedColumn: AnyObject {
     var slotMemory: SlotMemory? { get }
     /// `isEmpty` as a closure compiled where the state's type is known; nil when there is none.
     var emptyCheck: ((Int) -> Bool)? { get }
+    /// Shares what the column holds with a snapshot and says how it is written. The column changes no shared memory
+    /// until ``unfreeze()``.
+    func freeze(_ name: String, _ keys: FrozenKeys) -> [StatePart]
+    /// Makes the slots of a page writable, if the column is laid out by slot.
+    func thaw(page: Int)
+    /// Nothing is shared any more.
+    func unfreeze()
+    /// Takes over what a snapshot has of this column, in the key groups of this subtask.
+    func restore(_ name: String, from source: KeyedRestore, into store: AnyKeyedStore) throws
 }
 
 extension KeyedColumn {
     public var slotMemory: SlotMemory? { nil }
     public var emptyCheck: ((Int) -> Bool)? { nil }
+    public func thaw(page: Int) {}
 }
 
 /// The part of a keyed store that does not depend on the key's type: what state handles bind to.
@@ -28,12 +39,37 @@ open class AnyKeyedStore {
     // Used by one task alone; behind inlined accessors so that the attribute holds in other modules.
     @exclusivity(unchecked) @usableFromInline final var storedSlot = 0
     @exclusivity(unchecked) @usableFromInline final var storedMayBeEmpty = false
+    /// Which pages of slots are shared with a snapshot.
+    @exclusivity(unchecked) @usableFromInline final var sharing = PageSharing()
+    /// The lease of the latest barrier whose snapshot is not yet released, and the number of such barriers.
+    private final var lease: PageLease?
+    private final var frozenCount = 0
 
     /// The slot whose key is being processed; every state handle of the operator reads it.
     @inlinable public final var slot: Int {
         get { storedSlot }
         set { storedSlot = newValue }
     }
+    /// Makes a slot the current one outside of a batch, as for a timer: its state may be changed afterwards.
+    @inlinable @inline(__always)
+    public final func select(_ slot: Int) {
+        if sharing.left > 0 { thaw(slot) }
+        storedSlot = slot
+    }
+    /// Makes the state of a slot writable.
+    @usableFromInline @inline(never)
+    final func thaw(_ slot: Int) {
+        let page = slot >> 10
+        guard sharing.end(page) != nil else { return }
+        for (_, column) in columns { column.thaw(page: page) }
+    }
+
+    /// Makes the state of the slots of a batch writable.
+    @usableFromInline @inline(never)
+    final func thaw(_ slots: UnsafePointer<Int32>, count: Int) {
+        for index in 0..<count where sharing.left > 0 { thaw(Int(slots[index])) }
+    }
+
     /// Set by a handle that removed something: the slot may have become empty.
     @inlinable public final var mayBeEmpty: Bool {
         get { storedMayBeEmpty }
@@ -57,6 +93,58 @@ open class AnyKeyedStore {
         checks.append(column.emptyCheck ?? { column.isEmpty($0) })
     }
 
+    // MARK: Snapshots
+
+    /// Shares every state with a snapshot and says how they are written, at a cost of a few bytes for each page.
+    ///
+    /// The state as it is now stays readable until the parts are given up; call ``release()`` once, then or later.
+    public final func freeze(operatorName: String, maxParallelism: Int) -> [StatePart] {
+        let next = PageLease()
+        lease?.hold(next)
+        lease = next
+        frozenCount += 1
+        let keys = freezeKeys(operatorName: operatorName, maxParallelism: maxParallelism, next)
+        sharing.begin(next, pages: slotPages)
+        return columns.flatMap { $0.column.freeze($0.name, keys) }
+    }
+
+    /// A snapshot is done. Pages are shared no more when no other is under way.
+    public final func release() {
+        frozenCount -= 1
+        guard frozenCount == 0 else { return }
+        sharing.end()
+        unfreezeKeys()
+        for (_, column) in columns { column.unfreeze() }
+        lease = nil
+    }
+
+    /// Takes over what a snapshot has of the states hung on this store, which is empty.
+    public final func restore(from source: KeyedRestore) throws {
+        for (name, column) in columns { try column.restore(name, from: source, into: self) }
+    }
+
+    /// The number of pages of slots.
+    var slotPages: Int { 0 }
+
+    func freezeKeys(operatorName: String, maxParallelism: Int, _ lease: PageLease) -> FrozenKeys {
+        preconditionFailure("a store without keys is never frozen")
+    }
+
+    func unfreezeKeys() {}
+
+    /// Describes a state of the store for a restore.
+    func describe(
+        _ name: String, _ kind: StateKind, userKey: RecordSchema? = nil, value: RecordSchema? = nil,
+        for source: KeyedRestore
+    ) -> StateDescriptor {
+        preconditionFailure("a store without keys is never restored")
+    }
+
+    /// Reads a key and gives its slot, made when it is new and ready for every state.
+    func slot(of reader: inout ByteReader, in group: Int, _ source: KeyedRestore) throws -> Int {
+        preconditionFailure("a store without keys is never restored")
+    }
+
     /// Whether no state holds anything for the slot.
     ///
     /// The function's own states come after the timers; they are asked first, as they are likely to hold something.
@@ -75,6 +163,8 @@ open class AnyKeyedStore {
 public final class KeyedStore<Key: Hashable & Codable & Sendable>: AnyKeyedStore {
     public let table = KeyTable<Key>()
     public let hasher: KeyHasher<Key>
+    let encoder: KeyEncoder<Key>
+    let schema: RecordSchema
     @exclusivity(unchecked) @usableFromInline var fresh: [Int32] = []
     @exclusivity(unchecked) @usableFromInline var reserved = 0
     @exclusivity(unchecked) @usableFromInline var memories: [SlotMemory] = []
@@ -82,9 +172,10 @@ public final class KeyedStore<Key: Hashable & Codable & Sendable>: AnyKeyedStore
     /// The number of keys below which state is taken to lie in the cache.
     @inlinable static var prefetchKeysMin: Int { 4096 }
 
-    @inlinable
-    public init(hasher: KeyHasher<Key>) {
-        self.hasher = hasher
+    public init(_ type: RecordType<Key>) {
+        hasher = KeyHasher(type)
+        encoder = KeyEncoder(type)
+        schema = type.schema
         super.init()
     }
 
@@ -99,6 +190,7 @@ public final class KeyedStore<Key: Hashable & Codable & Sendable>: AnyKeyedStore
     ) {
         table.resolve(keys, hashes: hashes, count: count, into: slots) { fresh.append(Int32(truncatingIfNeeded: $0)) }
         if table.slotLimit > reserved { widen() }
+        if sharing.left > 0 { thaw(slots, count: count) }
         if table.slotLimit > Self.prefetchKeysMin {
             for memory in memories { memory.prefetch(slots, count: count) }
         }
@@ -122,6 +214,36 @@ public final class KeyedStore<Key: Hashable & Codable & Sendable>: AnyKeyedStore
     public func releaseIfEmpty(_ slot: Int) {
         mayBeEmpty = false
         if table.isUsed(slot) && isEmpty(slot) { table.remove(slot: slot) }
+    }
+
+    // MARK: Snapshots
+
+    override var slotPages: Int { (table.slotLimit + Pages<Key>.pageSize - 1) >> Pages<Key>.pageBits }
+
+    override func freezeKeys(operatorName: String, maxParallelism: Int, _ lease: PageLease) -> FrozenKeys {
+        table.freeze(
+            under: lease, operatorName: operatorName, maxParallelism: maxParallelism, schema: schema, encoder: encoder)
+    }
+
+    override func unfreezeKeys() { table.unfreeze() }
+
+    override func describe(
+        _ name: String, _ kind: StateKind, userKey: RecordSchema? = nil, value: RecordSchema? = nil,
+        for source: KeyedRestore
+    ) -> StateDescriptor {
+        StateDescriptor(
+            operatorName: source.operatorName, name: name, kind: kind, key: schema, userKey: userKey, value: value)
+    }
+
+    override func slot(of reader: inout ByteReader, in group: Int, _ source: KeyedRestore) throws -> Int {
+        let key = try encoder.decode(&reader)
+        let hash = hasher.hash(key)
+        guard KeyGroup.of(hash: hash, maxParallelism: source.maxParallelism) == group else {
+            throw source.misplaced(group)
+        }
+        let slot = table.findOrInsert(key, hash: hash).slot
+        if table.slotLimit > reserved { widen() }
+        return slot
     }
 
     @usableFromInline

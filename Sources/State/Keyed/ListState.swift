@@ -10,6 +10,8 @@ public final class ListState<Value: Codable & Sendable>: BindableState, KeyedCol
     // Keeps `store` valid until `bind`; afterwards the operator holds both the store and the handles.
     @usableFromInline var owner: AnyKeyedStore?
     @usableFromInline var storedEmptyCheck: ((Int) -> Bool)?
+    /// How values are stored; learned by `bind`.
+    @usableFromInline var stored: StoredType<Value>?
 
     @inlinable
     public init() {
@@ -22,6 +24,7 @@ public final class ListState<Value: Codable & Sendable>: BindableState, KeyedCol
     }
 
     public func bind(_ name: String, to store: AnyKeyedStore) throws(ThalwegError) {
+        stored = try StoredType()
         try store.register(name, self)
         self.store = store
         // The store holds this handle: holding it in turn would keep both alive for ever.

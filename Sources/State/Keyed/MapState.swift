@@ -19,6 +19,9 @@ public final class MapState<UserKey: Hashable & Codable & Sendable, Value: Codab
     // Keeps `store` valid until `bind`; afterwards the operator holds both the store and the handles.
     @usableFromInline var owner: AnyKeyedStore?
     @usableFromInline var storedEmptyCheck: ((Int) -> Bool)?
+    // How user keys and values are stored; learned by `bind`.
+    var userKeys: StoredKey<UserKey>?
+    var stored: StoredType<Value>?
 
     @inlinable
     public init() {
@@ -31,7 +34,10 @@ public final class MapState<UserKey: Hashable & Codable & Sendable, Value: Codab
     }
 
     public func bind(_ name: String, to store: AnyKeyedStore) throws(ThalwegError) {
-        hasher = try KeyHasher()
+        let type = try RecordType<UserKey>.learn()
+        hasher = KeyHasher(type)
+        userKeys = StoredKey(encoder: KeyEncoder(type), schema: type.schema)
+        stored = try StoredType()
         try store.register(name, self)
         self.store = store
         // The store holds this handle: holding it in turn would keep both alive for ever.
@@ -54,14 +60,22 @@ public final class MapState<UserKey: Hashable & Codable & Sendable, Value: Codab
     func findOrInsert(_ key: UserKey) -> Int {
         let slot = store.slot
         let (entry, isNew) = table.findOrInsert(MapEntryKey(slot: slot, key: key), hash: hash(key, slot: slot))
+        if entries.isShared { entries.thaw(page: entry >> 10) }
         if isNew { link(entry, to: slot) }
         return entry
+    }
+
+    /// Makes an entry of a chain writable; -1 is none.
+    @inlinable @inline(__always)
+    func touch(_ entry: Int32) {
+        if entries.isShared && entry >= 0 { entries.thaw(page: Int(entry) >> 10) }
     }
 
     @inlinable
     func link(_ entry: Int, to slot: Int) {
         if entry >= entries.capacity { entries.reserve(entry + 1) }
         let head = heads.address(slot)
+        touch(head.pointee.first)
         entries.address(entry).pointee.next = head.pointee.first
         entries.address(entry).pointee.previous = -1
         if head.pointee.first >= 0 {
@@ -73,7 +87,10 @@ public final class MapState<UserKey: Hashable & Codable & Sendable, Value: Codab
 
     @inlinable
     func unlink(_ entry: Int, from slot: Int) {
+        touch(Int32(truncatingIfNeeded: entry))
         let (next, previous) = (entries.address(entry).pointee.next, entries.address(entry).pointee.previous)
+        touch(next)
+        touch(previous)
         let head = heads.address(slot)
         if previous >= 0 { entries.address(Int(previous)).pointee.next = next } else { head.pointee.first = next }
         if next >= 0 { entries.address(Int(next)).pointee.previous = previous }

@@ -5,28 +5,23 @@ import CThalweg
 import ThalwegBase
 
 /// Memory for values by slot in pages of 1,024, none of them initialised: growth never moves a value.
-///
-/// The first pages are allocated one by one; later ones are cut from extents of 2 MiB or more.
 @frozen
 public struct Pages<Value>: ~Copyable {
     @usableFromInline var pages: UnsafeMutablePointer<UnsafeMutablePointer<Value>>
     @usableFromInline var pageCount = 0
     @usableFromInline var pageRoom = 8
-    @usableFromInline var extents: [UnsafeMutableRawPointer] = []
-    @usableFromInline var extentPagesLeft = 0
+    @usableFromInline let heap: PageHeap
 
     @inlinable public static var pageBits: Int { 10 }
     @inlinable public static var pageSize: Int { 1 << pageBits }
-    /// The number of pages from which on memory comes in extents.
-    @inlinable static var smallPagesMax: Int { 32 }
 
     @inlinable
-    public init() { pages = .allocate(capacity: 8) }
-
-    deinit {
-        for extent in extents { PageMemory.free(extent) }
-        pages.deallocate()
+    public init() {
+        pages = .allocate(capacity: 8)
+        heap = PageHeap(pageBytes: Self.pageSize * MemoryLayout<Value>.stride)
     }
+
+    deinit { pages.deallocate() }
 
     /// The number of slots there is memory for.
     @inlinable public var capacity: Int { pageCount << Self.pageBits }
@@ -54,17 +49,16 @@ public struct Pages<Value>: ~Copyable {
             pages = wider
             pageRoom *= 2
         }
-        let pageBytes = Self.pageSize * MemoryLayout<Value>.stride
-        if extentPagesLeft == 0 {
-            extentPagesLeft = pageCount < Self.smallPagesMax ? 1 : max(1, PageMemory.hugeBytes / max(pageBytes, 1))
-            extents.append(PageMemory.allocate(byteCount: extentPagesLeft * pageBytes))
-        }
-        extentPagesLeft &-= 1
-        let page = (extents[extents.count - 1] + extentPagesLeft * pageBytes).bindMemory(
-            to: Value.self, capacity: Self.pageSize)
+        let page = takePage()
         (pages + pageCount).initialize(to: page)
         pageCount &+= 1
         return page
+    }
+
+    /// Memory for a page that is not yet in use.
+    @inlinable
+    func takePage() -> UnsafeMutablePointer<Value> {
+        heap.take().raw.bindMemory(to: Value.self, capacity: Self.pageSize)
     }
 }
 
@@ -96,12 +90,14 @@ public struct SlotMemory {
 public struct PagedColumn<Value>: ~Copyable {
     @usableFromInline var pages = Pages<Value>()
     @usableFromInline let initial: Value
+    @usableFromInline var sharing = PageSharing()
 
     /// Creates an empty column whose slots start as `initial`.
     @inlinable
     public init(initial: Value) { self.initial = initial }
 
     deinit {
+        if let lease = sharing.lease, sharing.left > 0 { return leave(to: lease) }
         for page in 0..<pages.pageCount { pages.pages[page].deinitialize(count: Pages<Value>.pageSize) }
     }
 

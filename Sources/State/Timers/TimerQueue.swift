@@ -32,7 +32,7 @@ public final class TimerQueue {
     }
 
     private var heap: [Timer] = []
-    private let live = KeyTable<Timer>()
+    let live = KeyTable<Timer>()
     private var pending = PagedColumn<Int32>(initial: 0)
 
     public init() {}

@@ -19,12 +19,14 @@ public final class KeyedHarness<Function: KeyedProcessFunction> {
 
     public init(
         _ function: Function, keyedBy key: @escaping (Input) -> Function.Key, name: String = "function",
-        onError policy: RecordErrorPolicy = .fail, batchCapacity: Int = 1024, startingAt milliseconds: Int64 = 0,
-        sides: [any AnySideProbe] = []
+        restoring state: (any RestoredState)? = nil, subtask: Int = 0, parallelism: Int = 1,
+        maxParallelism: Int = 128, onError policy: RecordErrorPolicy = .fail, batchCapacity: Int = 1024,
+        startingAt milliseconds: Int64 = 0, sides: [any AnySideProbe] = []
     ) throws {
         var made: KeyedProcessOperator<Function>?
         base = try OperatorHarness(
-            name: name, batchCapacity: batchCapacity, startingAt: milliseconds, sides: sides
+            name: name, restoring: state, subtask: subtask, parallelism: parallelism, maxParallelism: maxParallelism,
+            batchCapacity: batchCapacity, startingAt: milliseconds, sides: sides
         ) { context in
             let op = try KeyedProcessOperator(function, key: key, onError: policy, in: context)
             made = op
@@ -44,6 +46,8 @@ public final class KeyedHarness<Function: KeyedProcessFunction> {
         try base.advanceProcessingTime(to: milliseconds)
     }
     public func finish() throws { try base.finish() }
+    /// Freezes state and timers and writes them into memory.
+    public func snapshot() throws -> MemorySnapshot { try base.snapshot() }
 
     /// The number of keys for which anything (a state, a timer) is kept.
     public var keyCount: Int { op.runtime.store.table.count }

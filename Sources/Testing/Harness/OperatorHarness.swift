@@ -20,14 +20,23 @@ public final class OperatorHarness<Input: Sendable, Output: Sendable> {
     public private(set) var signals: [Signal] = []
     /// What came out of the main output, with timestamps.
     public private(set) var timedOutputs: [(element: Output, time: EventTime)] = []
+    private let name: String
+    private let subtask: Int
+    private let maxParallelism: Int
     private let batchCapacity: Int
     private var instance: OperatorInstance?
+    private var checkpoints: Int64 = 0
 
+    /// - Parameter state: what the operator starts with; nil: nothing.
     public init(
-        name: String = "operator", batchCapacity: Int = 1024, startingAt milliseconds: Int64 = 0,
+        name: String = "operator", restoring state: (any RestoredState)? = nil, subtask: Int = 0, parallelism: Int = 1,
+        maxParallelism: Int = 128, batchCapacity: Int = 1024, startingAt milliseconds: Int64 = 0,
         sides: [any AnySideProbe] = [], _ make: OperatorFactoryBody
     ) throws {
         time = VirtualTime(startingAt: milliseconds)
+        self.name = name
+        self.subtask = subtask
+        self.maxParallelism = maxParallelism
         self.batchCapacity = batchCapacity
         var outlets: [String?: Any] = [:]
         for side in sides { outlets[side.id] = side.outlet }
@@ -36,8 +45,10 @@ public final class OperatorHarness<Input: Sendable, Output: Sendable> {
             signal: { [unowned self] in signals.append($0) })
         instance = try make(
             OperatorContext(
-                name: name, subtask: 0, parallelism: 1, maxParallelism: 128, processingTime: time, metrics: metrics,
-                objectReuse: .default, batchCapacity: batchCapacity, outlets: outlets, wake: {}, commits: commits))
+                name: name, subtask: subtask, parallelism: parallelism, maxParallelism: maxParallelism,
+                processingTime: time, metrics: metrics, objectReuse: .default, batchCapacity: batchCapacity,
+                outlets: outlets, wake: {}, commits: commits))
+        if let state { try instance?.restore?(state) }
     }
 
     /// Makes the operator from its context.
@@ -58,13 +69,18 @@ public final class OperatorHarness<Input: Sendable, Output: Sendable> {
     public func push(_ values: Input..., at time: Int64? = nil) throws { try push(values.map { ($0, time) }) }
 
     /// Pushes records with timestamps of their own.
-    public func push(_ values: [(Input, Int64?)]) throws {
-        guard let push = instance?.pushes.first as? (Batch<Input>) throws -> Void else {
-            throw ThalwegError(.job, "the operator takes another type", detail: "the harness pushes \(Input.self)")
+    public func push(_ values: [(Input, Int64?)]) throws { try push(values, to: 0) }
+
+    /// Pushes records into one of several inputs.
+    public func push<Element>(_ values: [(Element, Int64?)], to input: Int) throws {
+        guard let instance, input < instance.pushes.count,
+            let push = instance.pushes[input] as? (Batch<Element>) throws -> Void
+        else {
+            throw ThalwegError(.job, "the operator takes another type", detail: "the harness pushes \(Element.self)")
         }
         var rest = values[...]
         while let isTimed = rest.first.map({ $0.1 != nil }) {
-            let batch = Batch<Input>(capacity: batchCapacity)
+            let batch = Batch<Element>(capacity: batchCapacity)
             while let (value, time) = rest.first, (time != nil) == isTimed, !batch.isFull {
                 batch.append(value, time: time ?? .min)
                 rest.removeFirst()
@@ -84,6 +100,19 @@ public final class OperatorHarness<Input: Sendable, Output: Sendable> {
 
     /// Sends any signal in.
     public func signal(_ signal: Signal) throws { try instance?.signal(signal) }
+
+    /// Freezes the operator's state as at a barrier. Call the snapshot's `releases` once its parts are written.
+    public func freeze(isFinal: Bool = false) throws -> OperatorSnapshot {
+        checkpoints += 1
+        var snapshot = OperatorSnapshot(
+            operatorName: name, subtask: subtask, maxParallelism: maxParallelism,
+            barrier: CheckpointBarrier(checkpoint: checkpoints, time: time.now), isFinal: isFinal)
+        try instance?.snapshot?(&snapshot)
+        return snapshot
+    }
+
+    /// Freezes the operator's state and writes it into memory.
+    public func snapshot() throws -> MemorySnapshot { try MemorySnapshot([freeze()]) }
 
     /// Ends the input as the runtime does: event time comes to its end, then the end itself.
     public func finish() throws {

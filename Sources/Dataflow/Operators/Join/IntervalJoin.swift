@@ -6,6 +6,7 @@ import ThalwegBase
 import ThalwegData
 import ThalwegOperator
 import ThalwegState
+import ThalwegStorage
 
 /// What waits for partners under one key.
 @frozen
@@ -44,6 +45,11 @@ public final class IntervalColumn<First, Second>: KeyedColumn {
         let buffers = pages.address(slot)
         return buffers.pointee.first.isEmpty && buffers.pointee.second.isEmpty && !buffers.pointee.isListed
     }
+
+    // The parts of a join's buffers are made by the join itself.
+    public func freeze(_ name: String, _ keys: FrozenKeys) -> [StatePart] { [] }
+    public func unfreeze() {}
+    public func restore(_ name: String, from source: KeyedRestore, into store: AnyKeyedStore) throws {}
 
     @inlinable
     public func clear(_ slot: Int) {

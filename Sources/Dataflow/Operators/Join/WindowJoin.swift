@@ -4,6 +4,7 @@
 import ThalwegBase
 import ThalwegData
 import ThalwegOperator
+import ThalwegStorage
 
 /// A record of one of two streams.
 @frozen
@@ -94,6 +95,10 @@ where Inner.Input == JoinSide<First, Second> {
     public func finish() throws { try inner.finish() }
     @inlinable
     public func flushSides() throws { try inner.flushSides() }
+    @inlinable
+    public func snapshot(into snapshot: inout OperatorSnapshot) throws { try inner.snapshot(into: &snapshot) }
+    @inlinable
+    public func restore(from state: any RestoredState) throws { try inner.restore(from: state) }
     @inlinable
     public func close() { inner.close() }
 }

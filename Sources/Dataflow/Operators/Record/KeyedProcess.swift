@@ -5,6 +5,7 @@ import ThalwegBase
 import ThalwegData
 import ThalwegOperator
 import ThalwegState
+import ThalwegStorage
 
 /// A function over a keyed stream that declares its state as properties and may set timers.
 ///
@@ -60,7 +61,7 @@ public final class KeyedProcessOperator<Function: KeyedProcessFunction>: OneInpu
         try binding.bind(to: runtime.store, in: context)
         let service = context.processingTime
         runtime.context.onProcessingTime = { [unowned self] in
-            try self.fire(self.runtime.processingTimers, upTo: service.now, .processingTime)
+            try self.fire(.processingTime, upTo: service.now)
             try self.collector.flush()
             try self.flushSides()
         }
@@ -88,24 +89,23 @@ public final class KeyedProcessOperator<Function: KeyedProcessFunction>: OneInpu
     @inlinable
     public func advance(to watermark: Watermark) throws {
         // Timers see the time that has come, so that what they register for it fires at once.
-        clock.watermark = watermark.time.milliseconds
-        try fire(runtime.eventTimers, upTo: watermark.time.milliseconds, .eventTime)
+        clock.watermark = max(clock.watermark, watermark.time.milliseconds)
+        try fire(.eventTime, upTo: watermark.time.milliseconds)
     }
 
     @inlinable
-    func fire(_ timers: TimerQueue, upTo time: Int64, _ domain: TimeDomain) throws {
-        guard timers.nextTime <= time else { return }
-        while let timer = timers.popDue(time) {
-            runtime.store.slot = Int(timer.slot)
-            clock.time = timer.time
-            runtime.store.mayBeEmpty = true
-            let time = EventTime(milliseconds: timer.time)
-            do { try function.onTimer(at: time, domain, runtime.context, collector) } catch {
-                throw errors.timerFailure(error, at: time, key: runtime.store.currentKey)
-            }
-            runtime.noteEmptied()
+    func fire(_ domain: TimeDomain, upTo limit: Int64) throws {
+        try runtime.fire(domain, upTo: limit, errors) { time in
+            try function.onTimer(at: time, domain, runtime.context, collector)
         }
-        runtime.endBatch()
+    }
+
+    public func snapshot(into snapshot: inout OperatorSnapshot) throws {
+        try runtime.snapshot(into: &snapshot, time: clock.watermark)
+    }
+
+    public func restore(from state: any RestoredState) throws {
+        if let time = try runtime.restore(from: state) { clock.watermark = time }
     }
 
     @inlinable

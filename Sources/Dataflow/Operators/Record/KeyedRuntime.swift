@@ -5,6 +5,7 @@ import ThalwegBase
 import ThalwegData
 import ThalwegOperator
 import ThalwegState
+import ThalwegStorage
 
 /// Keys, state and timers of one keyed operator in one subtask.
 public final class KeyedRuntime<Key: Hashable & Codable & Sendable> {
@@ -12,6 +13,7 @@ public final class KeyedRuntime<Key: Hashable & Codable & Sendable> {
     public let eventTimers = TimerQueue()
     public let processingTimers = TimerQueue()
     public let context: KeyedContext<Key>
+    public let storedTime: StoredTime
     @usableFromInline let hasher: KeyHasher<Key>
     @usableFromInline let keys: UnsafeMutablePointer<Key>
     @usableFromInline let hashes: UnsafeMutablePointer<UInt64>
@@ -22,8 +24,9 @@ public final class KeyedRuntime<Key: Hashable & Codable & Sendable> {
 
     @inlinable
     public init(_ operatorContext: OperatorContext) throws {
-        hasher = try KeyHasher()
-        store = KeyedStore(hasher: hasher)
+        store = KeyedStore(try RecordType<Key>.learn())
+        hasher = store.hasher
+        storedTime = try StoredTime(operatorContext)
         let capacity = operatorContext.batchCapacity
         keys = .allocate(capacity: capacity)
         hashes = .allocate(capacity: capacity)
@@ -76,12 +79,57 @@ public final class KeyedRuntime<Key: Hashable & Codable & Sendable> {
         for slot in emptied { store.releaseIfEmpty(Int(slot)) }
         emptied.removeAll(keepingCapacity: true)
     }
-}
 
-extension TimerQueue: KeyedColumn {
-    public func reserve(_ count: Int) {}
-    public func isEmpty(_ slot: Int) -> Bool { count(of: slot) == 0 }
-    public func clear(_ slot: Int) { deleteAll(of: slot) }
+    // MARK: Timers
+
+    /// Calls `body` with the time of each timer that is due at `limit`, its key made the current one.
+    @inlinable @inline(__always)
+    public func fire(_ domain: TimeDomain, upTo limit: Int64, _ body: (Int64) throws -> Void) throws {
+        let timers = domain == .eventTime ? eventTimers : processingTimers
+        guard timers.nextTime <= limit else { return }
+        while let timer = timers.popDue(limit) {
+            store.select(Int(timer.slot))
+            store.mayBeEmpty = true
+            try body(timer.time)
+            noteEmptied()
+        }
+        endBatch()
+    }
+
+    /// Calls a function's `onTimer` for each timer that is due.
+    @inlinable @inline(__always)
+    func fire(
+        _ domain: TimeDomain, upTo limit: Int64, _ errors: RecordErrorHandler,
+        onTimer: (EventTime) throws -> Void
+    ) throws {
+        try fire(domain, upTo: limit) { moment in
+            context.clock.time = moment
+            let time = EventTime(milliseconds: moment)
+            do { try onTimer(time) } catch {
+                throw errors.timerFailure(error, at: time, key: store.currentKey)
+            }
+        }
+    }
+
+    // MARK: Snapshots
+
+    /// Freezes keys, states and timers, and stores how far event time has come.
+    public func snapshot(into snapshot: inout OperatorSnapshot, time: Int64) throws {
+        let parts = store.freeze(
+            operatorName: snapshot.operatorName, maxParallelism: snapshot.maxParallelism)
+        snapshot.release { [store] in store.release() }
+        for part in parts { snapshot.add(part) }
+        try storedTime.add(time, to: &snapshot)
+    }
+
+    /// Takes over the keys of this subtask with their states and timers.
+    ///
+    /// - Returns: the event time to go on from; nil when the snapshot knows none.
+    public func restore(from state: any RestoredState) throws -> Int64? {
+        try store.restore(from: storedTime.source(state))
+        context.scheduleProcessingTime()
+        return try storedTime.restore(from: state)
+    }
 }
 
 /// What a keyed function may ask and set while it processes a record or a timer.

@@ -5,6 +5,7 @@ import ThalwegBase
 import ThalwegData
 import ThalwegOperator
 import ThalwegState
+import ThalwegStorage
 
 /// One session of a key.
 @frozen
@@ -76,7 +77,7 @@ where Key: Hashable & Codable & Sendable, Aggregate: AggregateFunction, Aggregat
         runtime = try KeyedRuntime(context)
         try sessions.bind("sessions", to: runtime.store)
         runtime.context.onProcessingTime = { [unowned self] in
-            try self.fire(self.runtime.processingTimers, upTo: self.service.now)
+            try self.fire(.processingTime, upTo: self.service.now)
             try self.collector.flush()
         }
     }
@@ -93,8 +94,11 @@ where Key: Hashable & Codable & Sendable, Aggregate: AggregateFunction, Aggregat
         }
         runtime.resolve(batch, by: key)
         let (slots, store) = (runtime.slots, runtime.store)
+        let (ahead, ownTime) = (runtime.storedTime.ahead(of: time), time)
+        defer { time = ownTime }
         for index in 0..<count {
             store.slot = Int(slots[index])
+            if let ahead { time = max(ownTime, ahead.time(hash: store.table.hash(at: store.slot))) }
             let moment = times[index]
             clock.time = moment
             let list = sessions.address(ofSlot: store.slot)
@@ -168,23 +172,18 @@ where Key: Hashable & Codable & Sendable, Aggregate: AggregateFunction, Aggregat
     public func advance(to watermark: Watermark) throws {
         if isProcessingTime {
             // At the end of the input what is open fires, so that a bounded run loses nothing.
-            if watermark == .end { try fire(runtime.processingTimers, upTo: .max) }
+            if watermark == .end { try fire(.processingTime, upTo: .max) }
         } else {
-            try fire(runtime.eventTimers, upTo: watermark.time.milliseconds)
+            try fire(.eventTime, upTo: watermark.time.milliseconds)
         }
     }
 
     @inlinable
-    func fire(_ timers: TimerQueue, upTo newTime: Int64) throws {
+    func fire(_ domain: TimeDomain, upTo newTime: Int64) throws {
         time = max(time, isProcessingTime && newTime != .max ? newTime &- 1 : newTime)
-        guard timers.nextTime <= newTime else { return }
-        while let timer = timers.popDue(newTime) {
-            runtime.store.slot = Int(timer.slot)
-            try visit(sessions.address(ofSlot: Int(timer.slot)), isProcessingTime ? timer.time &- 1 : timer.time)
-            runtime.store.mayBeEmpty = true
-            runtime.noteEmptied()
+        try runtime.fire(domain, upTo: newTime) { moment in
+            try visit(sessions.address(ofSlot: runtime.store.slot), isProcessingTime ? moment &- 1 : moment)
         }
-        runtime.endBatch()
     }
 
     /// Fires the sessions of the current key that are over at `moment` and forgets those that nothing can join.
@@ -213,4 +212,12 @@ where Key: Hashable & Codable & Sendable, Aggregate: AggregateFunction, Aggregat
 
     @inlinable
     public func flushSides() throws { try late.flush() }
+
+    public func snapshot(into snapshot: inout OperatorSnapshot) throws {
+        try runtime.snapshot(into: &snapshot, time: time)
+    }
+
+    public func restore(from state: any RestoredState) throws {
+        if let time = try runtime.restore(from: state) { self.time = time }
+    }
 }

@@ -5,6 +5,7 @@ import ThalwegBase
 import ThalwegData
 import ThalwegOperator
 import ThalwegState
+import ThalwegStorage
 
 /// One window of one key.
 @frozen
@@ -94,8 +95,11 @@ where
         }
         runtime.resolve(batch, by: key)
         let (slots, store) = (runtime.slots, runtime.store)
+        let (ahead, ownTime) = (runtime.storedTime.ahead(of: time), time)
+        defer { time = ownTime }
         for index in 0..<count {
             store.slot = Int(slots[index])
+            if let ahead { time = max(ownTime, ahead.time(hash: store.table.hash(at: store.slot))) }
             let moment = isTimed ? times[index] : .min
             clock.time = moment
             let list = cells.address(ofSlot: store.slot)
@@ -303,7 +307,7 @@ where
 
     @inlinable
     public func advance(to watermark: Watermark) throws {
-        time = watermark.time.milliseconds
+        time = max(time, watermark.time.milliseconds)
         isEnding = watermark == .end
         try fire(.eventTime, upTo: time)
         // At the end of the input what is open by the time of day fires, so that a bounded run loses nothing.
@@ -312,15 +316,9 @@ where
 
     @inlinable
     func fire(_ domain: TimeDomain, upTo limit: Int64) throws {
-        let timers = domain == .eventTime ? runtime.eventTimers : runtime.processingTimers
-        guard timers.nextTime <= limit else { return }
-        while let timer = timers.popDue(limit) {
-            runtime.store.slot = Int(timer.slot)
-            try fire(timer.time, domain, cells.address(ofSlot: Int(timer.slot)))
-            runtime.store.mayBeEmpty = true
-            runtime.noteEmptied()
+        try runtime.fire(domain, upTo: limit) { moment in
+            try fire(moment, domain, cells.address(ofSlot: runtime.store.slot))
         }
-        runtime.endBatch()
     }
 
     /// Asks the windows of the current key that wait for a moment, and removes those whose time is over.
@@ -365,4 +363,12 @@ where
 
     @inlinable
     public func flushSides() throws { try late.flush() }
+
+    public func snapshot(into snapshot: inout OperatorSnapshot) throws {
+        try runtime.snapshot(into: &snapshot, time: time)
+    }
+
+    public func restore(from state: any RestoredState) throws {
+        if let time = try runtime.restore(from: state) { self.time = time }
+    }
 }

@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: Apache-2.0
+//  Maps frozen and read back.
+
+import ThalwegBase
+import ThalwegData
+import ThalwegStorage
+
+extension MapState {
+    public func freeze(_ name: String, _ keys: FrozenKeys) -> [StatePart] {
+        guard let stored, let userKeys else { return [] }
+        let frozen = FrozenMaps(
+            heads: heads.freeze(under: keys.lease), entries: entries.freeze(under: keys.lease),
+            table: table.freeze(under: keys.lease))
+        let descriptor = keys.describe(name, .map, userKey: userKeys.schema, value: stored.schema)
+        return [
+            StatePart(descriptor) { writer in
+                let order = try keys.order()
+                var sorter = UserKeySorter()
+                var bytes = ByteWriter()
+                for rank in 0..<order.count {
+                    order.withKey(rank) { sorter.begin($0) }
+                    var entry = Int(frozen.heads.address(order.places[rank]).pointee.first)
+                    while entry >= 0 {
+                        try sorter.add(entry) { key in
+                            try userKeys.encoder.encode(frozen.table.address(entry).pointee.key, into: &key)
+                        }
+                        entry = Int(frozen.entries.address(entry).pointee.next)
+                    }
+                    try sorter.forEach { key, entry in
+                        guard let value = frozen.entries.address(entry).pointee.value else { return }
+                        bytes.removeAll()
+                        try stored.encode(value, into: &bytes)
+                        try bytes.withBytes { try writer.add(key: key, value: $0) }
+                    }
+                }
+            }
+        ]
+    }
+
+    public func thaw(page: Int) { heads.thaw(page: page) }
+
+    public func unfreeze() {
+        heads.unfreeze()
+        entries.unfreeze()
+        table.unfreeze()
+    }
+
+    public func restore(_ name: String, from source: KeyedRestore, into store: AnyKeyedStore) throws {
+        guard let stored, let userKeys else { return }
+        let wanted = store.describe(name, .map, userKey: userKeys.schema, value: stored.schema, for: source)
+        try source.entries(of: wanted) { group, key, bytes in
+            store.slot = try store.slot(of: &key, in: group, source)
+            let entry = findOrInsert(try userKeys.encoder.decode(&key))
+            entries.address(entry).pointee.value = try stored.codec.decode(bytes)
+        }
+    }
+}
+
+/// A map's user keys as stored: in an order of their own.
+struct StoredKey<UserKey: Codable & Sendable>: Sendable {
+    let encoder: KeyEncoder<UserKey>
+    let schema: RecordSchema
+}
+
+/// All maps of an operator as they were at a barrier.
+private struct FrozenMaps<UserKey: Hashable, Value>: Sendable {
+    let heads: FrozenColumn<MapHead>
+    let entries: FrozenColumn<MapEntry<Value>>
+    let table: FrozenTable<MapEntryKey<UserKey>>
+}
+
+/// Puts the entries of one key's map in order.
+private struct UserKeySorter: ~Copyable {
+    /// The operator's key, then the encoded user keys one after another.
+    private var bytes = ByteWriter()
+    private var entry = ByteWriter()
+    private var keyCount = 0
+    private var items: [(start: Int, end: Int, place: Int)] = []
+
+    mutating func begin(_ key: UnsafeRawBufferPointer) {
+        bytes.removeAll()
+        entry.removeAll()
+        entry.append(key)
+        keyCount = key.count
+        items.removeAll(keepingCapacity: true)
+    }
+
+    mutating func add(_ place: Int, _ encode: (inout ByteWriter) throws -> Void) throws {
+        let start = bytes.count
+        try encode(&bytes)
+        items.append((start, bytes.count, place))
+    }
+
+    mutating func forEach(_ body: (_ key: UnsafeRawBufferPointer, _ place: Int) throws -> Void) throws {
+        bytes.withBytes { bytes in
+            items.sort { bytes[$0.start..<$0.end].lexicographicallyPrecedes(bytes[$1.start..<$1.end]) }
+        }
+        for item in items {
+            entry.truncate(to: keyCount)
+            bytes.withBytes { entry.append(UnsafeRawBufferPointer(rebasing: $0[item.start..<item.end])) }
+            try entry.withBytes { try body($0, item.place) }
+        }
+    }
+}

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+//  The memory that the pages of one column are cut from.
+
+import Synchronization
+import ThalwegBase
+
+/// Gives out pages of one size and takes them back, from any thread. Later pages are cut from extents of 2 MiB or more.
+///
+/// Whoever reads pages holds their heap: the memory goes when the last one lets go.
+public final class PageHeap: Sendable {
+    private struct Memory {
+        var extents: [PageAddress] = []
+        var free: [PageAddress] = []
+        var cut = 0
+        var pagesLeft = 0
+    }
+
+    /// The number of pages from which on memory comes in extents.
+    private static let smallPagesMax = 32
+
+    private let pageBytes: Int
+    private let memory = Guarded(Memory())
+
+    @usableFromInline
+    init(pageBytes: Int) { self.pageBytes = pageBytes }
+
+    deinit {
+        memory.withLock { memory in
+            for extent in memory.extents { PageMemory.free(extent.raw) }
+        }
+    }
+
+    /// A page whose content is undefined.
+    @usableFromInline
+    func take() -> PageAddress {
+        memory.withLock { memory in
+            if let page = memory.free.popLast() { return page }
+            if memory.pagesLeft == 0 {
+                let isSmall = memory.cut < Self.smallPagesMax
+                memory.pagesLeft = isSmall ? 1 : max(1, PageMemory.hugeBytes / max(pageBytes, 1))
+                let extent = PageMemory.allocate(byteCount: memory.pagesLeft * pageBytes)
+                memory.extents.append(PageAddress(raw: extent))
+            }
+            memory.cut += 1
+            memory.pagesLeft -= 1
+            return PageAddress(raw: memory.extents[memory.extents.count - 1].raw + memory.pagesLeft * pageBytes)
+        }
+    }
+
+    /// Takes a page back in which nothing is initialised any more.
+    func give(_ page: PageAddress) { memory.withLock { $0.free.append(page) } }
+}
+
+/// Where a page lies.
+// Unchecked: an address alone; who may use what lies there is decided by those who pass it on.
+@usableFromInline
+struct PageAddress: @unchecked Sendable {
+    @usableFromInline let raw: UnsafeMutableRawPointer
+}

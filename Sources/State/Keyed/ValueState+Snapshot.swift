@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+//  Values frozen and read back.
+
+import ThalwegBase
+import ThalwegData
+import ThalwegStorage
+
+extension ValueState {
+    public func freeze(_ name: String, _ keys: FrozenKeys) -> [StatePart] {
+        guard let stored else { return [] }
+        let view = column.freeze(under: keys.lease)
+        return [
+            keys.part(keys.describe(name, .value, value: stored.schema)) { slot, bytes in
+                guard let value = view.address(slot).pointee else { return false }
+                try stored.encode(value, into: &bytes)
+                return true
+            }
+        ]
+    }
+
+    public func thaw(page: Int) { column.thaw(page: page) }
+    public func unfreeze() { column.unfreeze() }
+
+    public func restore(_ name: String, from source: KeyedRestore, into store: AnyKeyedStore) throws {
+        guard let stored else { return }
+        try source.entries(of: store.describe(name, .value, value: stored.schema, for: source)) { group, key, bytes in
+            let slot = try store.slot(of: &key, in: group, source)
+            column.address(slot).pointee = try stored.codec.decode(bytes)
+        }
+    }
+}
