@@ -41,7 +41,7 @@ public final class StreamEnvironment {
             StreamNode(
                 id: id, name: name ?? source.kind, kind: "source", parallelismMax: source.parallelismMax, inputs: [],
                 outputs: policy.outputs, details: ["connector": source.kind], boundedness: source.boundedness,
-                makeCoordinator: { try SourceCoordinator(source, parallelism: $0) },
+                makeCoordinator: { try SourceCoordinator(source, $0) },
                 factory: { context in
                     guard let link = context.sourceLink else {
                         throw ThalwegError(.bug, "a source was started without its coordinator")

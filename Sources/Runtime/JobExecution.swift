@@ -3,11 +3,15 @@
 
 import Synchronization
 import ThalwegBase
+import ThalwegControl
 import ThalwegGraph
 import ThalwegOperator
+import ThalwegStorage
 
 /// How a job runs: a value.
 public struct ExecutionSettings: Sendable {
+    /// The job's name in snapshots.
+    public var jobName = "job"
     /// The number of subtasks of each step that does not say otherwise.
     public var parallelism = 1
     /// The number of key groups; parallelism can never be greater.
@@ -16,8 +20,36 @@ public struct ExecutionSettings: Sendable {
     public var batchCapacity = 1024
     /// How records are handed from operator to operator (FLIP-21).
     public var objectReuse = ObjectReuseMode.default
+    /// Where and when checkpoints are taken; nil: never.
+    public var checkpoints: CheckpointOptions?
+    /// Whether and when what has failed starts again; nil: with checkpoints as `.exponentialDelay`, else not at all.
+    public var restart: RestartStrategy?
+    /// How long a job that ends waits for its tasks to return.
+    public var cancellationTimeout = Duration.seconds(30)
 
     public init() {}
+}
+
+/// Where and when a job takes checkpoints.
+public struct CheckpointOptions: Sendable {
+    /// The directory that holds the job's checkpoints, one folder each.
+    public var directory: String
+    public var fileSystem: any FileSystem
+    public var settings: CheckpointSettings
+    /// The snapshot to start from: a path, or `latest` for the newest in the directory; nil starts afresh.
+    public var from: String?
+    /// Whether to start from a snapshot that holds state nothing in the job takes over. That state is lost then.
+    public var dropsUnclaimedState = false
+
+    public init(
+        directory: String, fileSystem: any FileSystem = LocalFileSystem(), settings: CheckpointSettings = .init(),
+        from: String? = nil
+    ) {
+        self.directory = directory
+        self.fileSystem = fileSystem
+        self.settings = settings
+        self.from = from
+    }
 }
 
 /// The counters of a job, readable while it runs.
@@ -50,8 +82,11 @@ public final class JobMetrics: Sendable {
 public final class JobExecution: Sendable {
     public let graph: JobGraph
     public let metrics = JobMetrics()
+    /// What checkpoints and restarts have cost so far.
+    public let checkpoints = CheckpointMetrics()
     private let settings: ExecutionSettings
-    private let commits = CommitLedger()
+    private let running = Guarded<JobLink?>(nil)
+    private let wishes = Atomic<Int64>(0)
 
     public init(_ graph: StreamGraph, _ settings: ExecutionSettings) throws(ThalwegError) {
         guard (1...65_536).contains(settings.batchCapacity) else {
@@ -65,15 +100,51 @@ public final class JobExecution: Sendable {
 
     /// Runs the job to its end: builds the tasks, has them polled, and publishes what the sinks prepared.
     ///
-    /// - Throws: the first failure of an operator, or `CancellationError`. Nothing is published then.
-    public func run(on scheduler: any TaskScheduler = WorkerPool()) async throws {
-        do {
-            var builder = TaskBuilder(graph, settings, clock: scheduler.clock, metrics: metrics, commits: commits)
-            try await scheduler.run(try builder.build())
-        } catch {
-            commits.abortAll()
-            throw error
+    /// - Throws: the failure that ended the job, or `CancellationError`. Without checkpoints nothing is published then;
+    ///   with them, what belongs to the last complete one is.
+    @discardableResult
+    public func run(on scheduler: any TaskScheduler = WorkerPool()) async throws -> JobOutcome {
+        let wakers = WakeTable(count: graph.taskCount)
+        let masterWake = MasterWake()
+        let background = scheduler.makeBackground()
+        let link = JobLink(
+            jobName: settings.jobName, maxParallelism: graph.maxParallelism,
+            store: settings.checkpoints.map { CheckpointStore(root: $0.directory, fileSystem: $0.fileSystem) },
+            background: background, nanoseconds: scheduler.nanoseconds, checkpoints: checkpoints,
+            wakeMaster: { masterWake() })
+        let master = JobMaster(
+            graph, settings, clock: scheduler.clock, metrics: metrics, job: link, wakers: wakers)
+        try master.start()
+        running.withLock { $0 = link }
+        defer { running.withLock { $0 = nil } }
+        return try await scheduler.run(
+            ScheduledJob(master: master, link: link, wakers: wakers, background: background, masterWake: masterWake))
+    }
+
+    // MARK: While it runs
+
+    /// Stops the job with a last snapshot, which it can be resumed from (FLIP-45).
+    ///
+    /// - Throws: a `ThalwegError` when no snapshot could be taken: the job goes on then.
+    @discardableResult
+    public func stop(_ mode: StopMode = .suspend) async throws -> SnapshotReport {
+        try await ask(mode == .drain ? .drain : .suspend)
+    }
+
+    /// Takes a savepoint, and goes on.
+    @discardableResult
+    public func savepoint() async throws -> SnapshotReport { try await ask(.savepoint) }
+
+    /// Ends the job at once; nothing more is published.
+    public func cancel() { running.withLock { $0 }?.post(.cancel) }
+
+    private func ask(_ kind: SnapshotKind) async throws -> SnapshotReport {
+        guard let link = running.withLock({ $0 }) else {
+            throw ThalwegError(.job, "the job is not running", hint: "start it first")
         }
-        try commits.commitAll()
+        let id = wishes.add(1, ordering: .relaxed).newValue
+        return try await withCheckedThrowingContinuation { waiter in
+            link.post(.wish(SnapshotWish(id: id, kind: kind) { waiter.resume(with: $0) }))
+        }
     }
 }

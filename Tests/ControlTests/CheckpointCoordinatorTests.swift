@@ -3,6 +3,7 @@
 
 import Testing
 import ThalwegControl
+import ThalwegStorage
 
 /// The tasks 0.0, 0.1, ... of one vertex.
 func tasks(_ count: Int32, vertex: Int32 = 0) -> [TaskID] {

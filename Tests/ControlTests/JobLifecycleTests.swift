@@ -3,6 +3,7 @@
 
 import Testing
 import ThalwegControl
+import ThalwegStorage
 
 private let starts: [(name: String, events: [JobEvent])] = [
     ("created", []),

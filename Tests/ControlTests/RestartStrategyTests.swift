@@ -3,6 +3,7 @@
 
 import Testing
 import ThalwegBase
+import ThalwegStorage
 import ThalwegControl
 
 private let task = TaskID(vertex: 2, subtask: 1)

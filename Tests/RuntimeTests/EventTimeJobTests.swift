@@ -81,6 +81,7 @@ import ThalwegTesting
             mutating func addSplitsBack(
                 _ splits: [ManualSplit], from subtask: Int, _ context: inout EnumeratorContext<ManualSplit>
             ) {}
+            mutating func restore(_ checkpoint: Bool) { splits = [] }
             func snapshot() -> Bool { true }
             var holdsBackEventTime: Bool { !splits.isEmpty }
         }

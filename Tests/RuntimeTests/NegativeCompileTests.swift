@@ -25,9 +25,10 @@ import Testing
         compiler.executableURL = URL(fileURLWithPath: "/usr/bin/env")
         compiler.arguments = [
             "swiftc", "-typecheck", "-swift-version", "6", "-I", build.appendingPathComponent("Modules").path, "-I",
-            root.appendingPathComponent("Sources/C/CZlib").path,
+            root.appendingPathComponent("Sources/C/CZlib").path, "-I",
+            root.appendingPathComponent("Sources/C/CZstd").path,
         ]
-        for module in ["CThalweg", "CSimdjson"] {
+        for module in ["CThalweg", "CSimdjson", "CXXHash"] {
             let map = build.appendingPathComponent("\(module).build/module.modulemap").path
             compiler.arguments? += ["-Xcc", "-fmodule-map-file=\(map)"]
         }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //  From barrier to commit: what becomes of the checkpoints under way.
 
+import ThalwegStorage
+
 extension CheckpointCoordinator {
     mutating func start(_ all: [TaskID], now: Int64) {
         guard !hasStarted else { return }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //  What is triggered when: requests in their order, stops, periodic checkpoints, the final one.
 
+import ThalwegStorage
+
 extension CheckpointCoordinator {
     mutating func accept(_ request: SnapshotRequest, _ actions: inout [CheckpointAction]) {
         if let known = answered.first(where: { $0.request == request.id }) {

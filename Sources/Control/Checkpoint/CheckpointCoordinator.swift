@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //  Decides when checkpoints begin, complete and fail, and how a job stops (FLIP-1, FLIP-45).
 
+import ThalwegStorage
+
 /// The checkpoint coordinator of one job: a value, without clock, lock or disk.
 ///
 /// Guarantees: ids rise by one and lie above the restored one; a checkpoint ends exactly once, completed or aborted;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //  What the checkpoint coordinator is told, and what it wants done.
 
+import ThalwegStorage
+
 /// What the shell tells the checkpoint coordinator.
 public enum CheckpointEvent: Hashable, Sendable {
     /// The job runs with these tasks. Sent once.

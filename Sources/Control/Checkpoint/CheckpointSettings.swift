@@ -49,20 +49,3 @@ public struct CheckpointSettings: Hashable, Sendable {
         }
     }
 }
-
-/// Why a snapshot of the whole job is taken.
-public enum SnapshotKind: String, Hashable, Sendable, CaseIterable {
-    /// Periodic, to recover from.
-    case checkpoint
-    /// Asked for and owned by the user.
-    case savepoint
-    /// The last one before a stop that will be resumed (FLIP-45).
-    case suspend
-    /// The last one before a stop that ends event time (FLIP-45).
-    case drain
-    /// Taken when every task of a bounded job has finished, so that sinks commit their last output (FLIP-45 b12).
-    case final
-
-    /// Whether the job ends after it because the user said so.
-    public var isStop: Bool { self == .suspend || self == .drain }
-}

@@ -2,6 +2,7 @@
 //  Where every split of a source is, now and in each checkpoint (FLIP-27 b18 to b20, d2).
 
 import ThalwegBase
+import ThalwegStorage
 
 /// The engine's own book of the splits of one source.
 ///

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //  What a job is told, and what it answers (FLIP-45).
 
+import ThalwegStorage
+
 /// Where a job is in its life.
 public enum JobState: Hashable, Sendable, CustomStringConvertible {
     case created

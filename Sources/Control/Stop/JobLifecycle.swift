@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //  The life of a job: one transition for each pair of state and event (FLIP-45).
 
+import ThalwegStorage
+
 /// The life cycle of one job: a value. Every command is answered exactly once, at the latest when the job ends.
 ///
 /// | | created | running | restarting | stopping | cancelling, failing | over |

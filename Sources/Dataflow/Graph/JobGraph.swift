@@ -89,6 +89,19 @@ public struct JobGraph: Sendable {
         return joins ? vertex : nil
     }
 
+    /// The number of each vertex's first task when all tasks are counted through.
+    public var firstTask: [Int] {
+        var (first, next) = ([Int](), 0)
+        for vertex in vertices {
+            first.append(next)
+            next += vertex.parallelism
+        }
+        return first
+    }
+
+    /// The number of tasks.
+    public var taskCount: Int { vertices.reduce(0) { $0 + $1.parallelism } }
+
     /// How records of an edge find their subtask. A plain hand-over between steps of different parallelism rebalances.
     public func partitioning(of edge: StreamEdge, into node: Int) -> Partitioning {
         let same = parallelism(of: edge.source) == parallelism(of: node)

@@ -28,7 +28,7 @@ public struct StreamNode: Sendable {
     public var details: [String: String]
     public let factory: OperatorFactory
     /// For sources: makes the coordinator that owns the enumerator.
-    public let makeCoordinator: (@Sendable (_ parallelism: Int) throws -> any SourceCoordinating)?
+    public let makeCoordinator: (@Sendable (SourceCoordinatorSeat) throws -> any SourceCoordinating)?
     /// For sources.
     public let boundedness: Boundedness?
 
@@ -36,7 +36,7 @@ public struct StreamNode: Sendable {
         id: Int, name: String, kind: String, parallelism: Int? = nil, parallelismMax: Int? = nil,
         inputs: [StreamEdge], outputs: [OutputDeclaration] = [], details: [String: String] = [:],
         boundedness: Boundedness? = nil,
-        makeCoordinator: (@Sendable (_ parallelism: Int) throws -> any SourceCoordinating)? = nil,
+        makeCoordinator: (@Sendable (SourceCoordinatorSeat) throws -> any SourceCoordinating)? = nil,
         factory: @escaping OperatorFactory
     ) {
         self.id = id
@@ -90,27 +90,6 @@ public struct CombinedEdge: Sendable {
         self.type = type
         self.combine = combine
     }
-}
-
-/// The enumerator's side of a source at run time: one per source and job, called under a lock.
-///
-/// Decisions are delivered before the lock is given up: a reader can never be told that no more splits come while one
-/// for it is still on its way.
-public protocol SourceCoordinating: Sendable {
-    /// Starts the enumerator unless it has been started.
-    func start(_ deliver: (CoordinatorAction) -> Void) throws
-    func requestSplit(from subtask: Int, _ deliver: (CoordinatorAction) -> Void) throws
-    func discover(_ deliver: (CoordinatorAction) -> Void) throws
-    /// Whether known splits wait for a reader.
-    var holdsBackEventTime: Bool { get }
-}
-
-/// A decision of a source's enumerator, its split type erased.
-public enum CoordinatorAction: Sendable {
-    /// `split` is an `AssignedSplit` of the source's split type.
-    case assign(any Sendable, subtask: Int)
-    case noMoreSplits(subtask: Int)
-    case callAgain(after: Duration)
 }
 
 /// A program as a graph. Nodes are in topological order: inputs come before their consumers.

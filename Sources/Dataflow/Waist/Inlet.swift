@@ -40,6 +40,8 @@ public final class OperatorInstance {
     public let snapshot: ((inout OperatorSnapshot) throws -> Void)?
     /// Takes state over before the first record. Nil for operators without state.
     public let restore: ((any RestoredState) throws -> Void)?
+    /// A checkpoint is complete and its output committed. Nil for operators that need not know.
+    public let completed: ((_ checkpoint: Int64) -> Void)?
     /// Whether the snapshot also publishes output: then it is asked for at the end even if nothing is stored.
     public let isSink: Bool
 
@@ -47,11 +49,13 @@ public final class OperatorInstance {
         pushes: [Any], signal: @escaping (Signal) throws -> Void, poll: (() throws -> PollResult)? = nil,
         isHeldUp: (() -> Bool)? = nil, isSink: Bool = false,
         snapshot: ((inout OperatorSnapshot) throws -> Void)? = nil,
-        restore: ((any RestoredState) throws -> Void)? = nil, close: @escaping () -> Void = {}
+        restore: ((any RestoredState) throws -> Void)? = nil,
+        completed: ((_ checkpoint: Int64) -> Void)? = nil, close: @escaping () -> Void = {}
     ) {
         self.isSink = isSink
         self.snapshot = snapshot
         self.restore = restore
+        self.completed = completed
         self.pushes = pushes
         self.signal = signal
         self.poll = poll

@@ -25,6 +25,8 @@ final class Channel: ExchangeChannel, Sendable {
 
     private let contents = Guarded(Contents())
     private let full = Atomic<Bool>(false)
+    /// The barriers in line.
+    private let barriers = Atomic<Int>(0)
     private let wakeConsumer: @Sendable () -> Void
     private let wakeProducer: @Sendable () -> Void
 
@@ -37,12 +39,47 @@ final class Channel: ExchangeChannel, Sendable {
     var isFull: Bool { full.load(ordering: .acquiring) }
 
     func send(_ packet: Packet) {
+        var isBarrier = false
+        if case .signal(.barrier) = packet { isBarrier = true }
+        // Counted first: whoever receives it takes it off the count.
+        if isBarrier { barriers.add(1, ordering: .releasing) }
         let wasEmpty = contents.withLock { contents in
             contents.packets.append(packet)
             if contents.count >= Self.capacity { full.store(true, ordering: .releasing) }
             return contents.count == 1
         }
-        if wasEmpty { wakeConsumer() }
+        // A barrier may have to go ahead of what lies before it.
+        if wasEmpty || isBarrier { wakeConsumer() }
+    }
+
+    // MARK: Barriers
+
+    /// The first barrier in line, if there is one.
+    var queuedBarrier: CheckpointBarrier? {
+        if barriers.load(ordering: .acquiring) == 0 { return nil }
+        return contents.withLock { contents in
+            for packet in contents.packets[contents.head...] {
+                if case .signal(.barrier(let barrier)) = packet { return barrier }
+            }
+            return nil
+        }
+    }
+
+    /// Takes the barrier of a checkpoint out of the line.
+    ///
+    /// - Returns: the packets before it, which stay in line; nil when the barrier is not there.
+    func takeBarrier(of checkpoint: Int64) -> [Packet]? {
+        if barriers.load(ordering: .acquiring) == 0 { return nil }
+        let before: [Packet]? = contents.withLock { contents in
+            for (index, packet) in contents.packets.enumerated() where index >= contents.head {
+                guard case .signal(.barrier(let barrier)) = packet, barrier.checkpoint == checkpoint else { continue }
+                contents.packets.remove(at: index)
+                return Array(contents.packets[contents.head..<index])
+            }
+            return nil
+        }
+        if before != nil { barriers.subtract(1, ordering: .releasing) }
+        return before
     }
 
     func receive() -> Packet? {
@@ -63,6 +100,7 @@ final class Channel: ExchangeChannel, Sendable {
             if wasFull { full.store(false, ordering: .releasing) }
             return (packet, wasFull)
         }
+        if case .signal(.barrier)? = packet { barriers.subtract(1, ordering: .releasing) }
         if wasFull { wakeProducer() }
         return packet
     }

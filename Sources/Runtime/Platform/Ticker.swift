@@ -7,7 +7,7 @@ import ThalwegBase
 
 /// A moment on the machine's monotonic clock.
 public struct MonotonicTime: Sendable {
-    private let nanoseconds: UInt64
+    let nanoseconds: UInt64
 
     /// Now.
     public static var now: MonotonicTime {

@@ -5,26 +5,45 @@ import Synchronization
 import ThalwegBase
 import ThalwegOperator
 
-/// Polls tasks until all are finished, one has failed, or the job was cancelled.
+/// Polls the tasks of a job and its master until the master says that the job has ended.
 ///
 /// Two implementations: worker threads on the real clock, and a single-threaded, seeded one on virtual time.
 public protocol TaskScheduler: Sendable {
     var clock: any ThalwegClock { get }
-    /// Runs the tasks to their end; throws the first failure.
-    func run(_ tasks: TaskSet) async throws
+    /// A clock for durations in nanoseconds.
+    var nanoseconds: @Sendable () -> UInt64 { get }
+    /// What runs the work that may wait for a disk; one per job.
+    func makeBackground() -> any BackgroundExecutor
+    /// Runs a job to its end.
+    func run(_ job: ScheduledJob) async throws -> JobOutcome
 }
 
-/// The tasks of a job with what their scheduler needs to know.
-public final class TaskSet: @unchecked Sendable {
-    // Unchecked: a task is touched by the one worker it belongs to; `tasks` itself never changes.
-    let tasks: [ExecutionTask]
+/// A job as its scheduler sees it.
+public final class ScheduledJob: @unchecked Sendable {
+    // Unchecked: the master is polled by one thread, and each task by the worker it belongs to.
+    let master: JobMaster
+    let link: JobLink
     let wakers: WakeTable
-    let isCancelled = Atomic<Bool>(false)
+    let background: any BackgroundExecutor
+    let masterWake: MasterWake
 
-    init(tasks: [ExecutionTask], wakers: WakeTable) {
-        self.tasks = tasks
+    init(
+        master: JobMaster, link: JobLink, wakers: WakeTable, background: any BackgroundExecutor,
+        masterWake: MasterWake
+    ) {
+        self.master = master
+        self.link = link
         self.wakers = wakers
+        self.background = background
+        self.masterWake = masterWake
     }
+}
+
+/// Wakes whoever polls the master; set by the scheduler.
+final class MasterWake: Sendable {
+    private let body = Guarded<@Sendable () -> Void>({})
+    func set(_ wake: @escaping @Sendable () -> Void) { body.withLock { $0 = wake } }
+    func callAsFunction() { body.withLock { $0 }() }
 }
 
 /// From task number to what wakes its worker; set by the scheduler before the first poll.

@@ -7,10 +7,13 @@ import ThalwegGraph
 import ThalwegOperator
 
 /// What the enumerator has decided for one subtask and its reader has not yet taken.
+///
+/// A decision that the enumerator took after its snapshot for a checkpoint waits until the barrier of that checkpoint
+/// has passed the subtask: otherwise a split would be in both snapshots or in neither.
 final class SplitInbox: Sendable {
     private struct Contents {
-        var splits: [any Sendable] = []
-        var noMore = false
+        var splits: [(split: any Sendable, epoch: Int64)] = []
+        var noMoreSince: Int64?
     }
 
     private let contents = Guarded(Contents())
@@ -20,36 +23,92 @@ final class SplitInbox: Sendable {
     init(wake: @escaping @Sendable () -> Void) { self.wake = wake }
 
     var isEmpty: Bool { count.load(ordering: .acquiring) == 0 }
-    var noMore: Bool { contents.withLock { $0.noMore } }
 
-    func add(_ split: any Sendable) {
-        contents.withLock { $0.splits.append(split) }
+    /// Whether nothing is left and nothing will come, as far as decisions up to an epoch go.
+    func isComplete(upTo epoch: Int64) -> Bool {
+        contents.withLock { contents in
+            guard let since = contents.noMoreSince else { return false }
+            return since <= epoch && contents.splits.isEmpty
+        }
+    }
+
+    func add(_ split: any Sendable, epoch: Int64) {
+        contents.withLock { $0.splits.append((split, epoch)) }
         count.add(1, ordering: .releasing)
         wake()
     }
 
-    func setNoMore() {
-        contents.withLock { $0.noMore = true }
+    func setNoMore(epoch: Int64) {
+        contents.withLock { $0.noMoreSince = epoch }
         wake()
     }
 
-    func takeAll() -> [any Sendable] {
+    /// Takes the splits that were assigned in an epoch up to this one.
+    func take(upTo epoch: Int64) -> [any Sendable] {
         if isEmpty { return [] }
         let splits = contents.withLock { contents in
-            defer { contents.splits = [] }
-            return contents.splits
+            let taken = contents.splits.filter { $0.epoch <= epoch }.map(\.split)
+            contents.splits.removeAll { $0.epoch <= epoch }
+            return taken
         }
         count.subtract(splits.count, ordering: .releasing)
         return splits
+    }
+
+    /// Forgets everything: the subtask starts again.
+    func reset() {
+        let dropped = contents.withLock { contents in
+            defer { contents = Contents() }
+            return contents.splits.count
+        }
+        count.subtract(dropped, ordering: .releasing)
+    }
+}
+
+/// What the subtasks of one source share in this process; outlives their attempts.
+final class SourceDesk: Sendable {
+    let node: Int
+    let coordinator: any SourceCoordinating
+    let inboxes: [SplitInbox]
+    private let discoveryTime = Atomic<Int64>(.max)
+
+    init(node: Int, coordinator: any SourceCoordinating, inboxes: [SplitInbox]) {
+        self.node = node
+        self.coordinator = coordinator
+        self.inboxes = inboxes
+    }
+
+    /// When the enumerator wants to look for splits again; nil when it does not.
+    var nextDiscovery: Int64? {
+        let time = discoveryTime.load(ordering: .acquiring)
+        return time == .max ? nil : time
+    }
+
+    func discover(at time: Int64) { discoveryTime.store(time, ordering: .releasing) }
+
+    /// Whether the caller is the one to have splits looked for now.
+    func claimDiscovery(now: Int64) -> Bool {
+        let time = discoveryTime.load(ordering: .acquiring)
+        guard time <= now else { return false }
+        return discoveryTime.compareExchange(expected: time, desired: .max, ordering: .acquiringAndReleasing).exchanged
+    }
+
+    /// Takes up a decision made outside of any subtask.
+    func carryOut(_ action: CoordinatorAction, now: Int64) {
+        switch action {
+        case .assign(let split, let subtask, let epoch): inboxes[subtask].add(split, epoch: epoch)
+        case .noMoreSplits(let subtask, let epoch): inboxes[subtask].setNoMore(epoch: epoch)
+        case .callAgain(let delay):
+            discover(at: now + max(1, delay.wholeMilliseconds))
+            for inbox in inboxes { inbox.wake() }
+        }
     }
 }
 
 /// The link of one source subtask. Used from the task's thread; the inboxes it shares are locked.
 final class LocalSourceLink: SourceLink {
-    private let node: Int
+    private let desk: SourceDesk
     private let subtask: Int
-    private let coordinator: any SourceCoordinating
-    private let inboxes: [SplitInbox]
     private let timers: TaskTimers
     private let groups: AlignmentGroups
     private let heldUp: ExecutionTask.HeldUp
@@ -62,20 +121,30 @@ final class LocalSourceLink: SourceLink {
     /// The splits of this subtask that its alignment group may wait for.
     private var taken: [Int32] = []
     private var isBlind = false
+    /// Decisions of the enumerator up to this epoch may be taken.
+    private var epoch: Int64
     let wake: @Sendable () -> Void
 
     init(
-        node: Int, subtask: Int, coordinator: any SourceCoordinating, inboxes: [SplitInbox], timers: TaskTimers,
-        groups: AlignmentGroups, heldUp: ExecutionTask.HeldUp
+        _ desk: SourceDesk, subtask: Int, timers: TaskTimers, groups: AlignmentGroups, heldUp: ExecutionTask.HeldUp,
+        epoch: Int64
     ) {
-        self.node = node
+        self.desk = desk
+        self.epoch = epoch
         self.subtask = subtask
-        self.coordinator = coordinator
-        self.inboxes = inboxes
         self.timers = timers
         self.groups = groups
         self.heldUp = heldUp
-        wake = inboxes[subtask].wake
+        wake = desk.inboxes[subtask].wake
+        scheduleDiscovery()
+    }
+
+    private var inboxes: [SplitInbox] { desk.inboxes }
+    private var coordinator: any SourceCoordinating { desk.coordinator }
+
+    /// Has this task polled again when splits are to be looked for; whoever comes first does it.
+    private func scheduleDiscovery() {
+        if let time = desk.nextDiscovery { timers.schedule(at: time) {} }
     }
 
     func requestSplit() throws { try coordinator.requestSplit(from: subtask, carryOut) }
@@ -88,7 +157,8 @@ final class LocalSourceLink: SourceLink {
             // Those without a split no longer hold back event time.
             for inbox in inboxes { inbox.wake() }
         }
-        let splits = inboxes[subtask].takeAll()
+        if desk.claimDiscovery(now: timers.now) { try coordinator.discover(carryOut) }
+        let splits = inboxes[subtask].take(upTo: epoch)
         if !splits.isEmpty { hasBeenAssigned = true }
         if group != nil { taken += splits.compactMap { ($0 as? any AnyAssignedSplit)?.number } }
         if isBlind { leaveUnheard() }
@@ -98,24 +168,28 @@ final class LocalSourceLink: SourceLink {
     /// Puts a decision of the enumerator into effect; called under the coordinator's lock.
     private func carryOut(_ action: CoordinatorAction) {
         switch action {
-        case .assign(let split, let subtask):
+        case .assign(let split, let subtask, let epoch):
             if let group, let split = split as? any AnyAssignedSplit {
                 // The group waits for the split from now on, not only once its reader has taken it up.
-                let member = AlignmentGroups.Member(node: node, subtask: subtask, split: split.number)
+                let member = AlignmentGroups.Member(node: desk.node, subtask: subtask, split: split.number)
                 _ = groups.report(.none, of: member, in: group)
             }
-            inboxes[subtask].add(split)
-        case .noMoreSplits(let subtask): inboxes[subtask].setNoMore()
+            inboxes[subtask].add(split, epoch: epoch)
+        case .noMoreSplits(let subtask, let epoch): inboxes[subtask].setNoMore(epoch: epoch)
         case .callAgain(let delay):
-            timers.schedule(at: timers.now + max(1, delay.wholeMilliseconds)) { [weak self] in
-                guard let self else { return }
-                try self.coordinator.discover(self.carryOut)
-            }
+            desk.discover(at: timers.now + max(1, delay.wholeMilliseconds))
+            scheduleDiscovery()
         }
     }
 
+    func pass(_ barrier: CheckpointBarrier) {
+        epoch = max(epoch, barrier.checkpoint)
+        // What waited for the barrier may be taken now.
+        if !inboxes[subtask].isEmpty { wake() }
+    }
+
     var noMoreSplits: Bool {
-        if !sawNoMore { sawNoMore = inboxes[subtask].noMore && inboxes[subtask].isEmpty }
+        if !sawNoMore { sawNoMore = inboxes[subtask].isComplete(upTo: epoch) }
         return sawNoMore
     }
 
@@ -127,7 +201,7 @@ final class LocalSourceLink: SourceLink {
     // MARK: Alignment
 
     private func member(_ split: Int32) -> AlignmentGroups.Member {
-        AlignmentGroups.Member(node: node, subtask: subtask, split: split)
+        AlignmentGroups.Member(node: desk.node, subtask: subtask, split: split)
     }
 
     func align(group: String, drift: Duration) {

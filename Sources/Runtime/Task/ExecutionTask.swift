@@ -3,10 +3,12 @@
 
 import Synchronization
 import ThalwegBase
+import ThalwegControl
 import ThalwegGraph
 import ThalwegOperator
+import ThalwegStorage
 
-/// A chain of operators of one subtask with its inputs and outputs (a tasklet, D5).
+/// A chain of operators of one subtask with its inputs and outputs (a tasklet, D5): one attempt of it.
 ///
 /// Used by one thread at a time: the worker it is assigned to.
 final class ExecutionTask {
@@ -15,20 +17,43 @@ final class ExecutionTask {
         let channel: Channel
         let deliver: (AnyObject) throws -> Void
         let signal: (Signal) throws -> Void
+        /// The edge's state among what is in flight, and the codec of its batches; nil when barriers must not go ahead
+        /// of its records.
+        let inFlight: (state: String, codec: any PacketCodec)?
     }
 
+    /// An operator of the chain with its name.
+    struct Member {
+        let name: String
+        let instance: OperatorInstance
+    }
+
+    let id: TaskID
+    let attempt: Int
     let name: String
-    let subtask: Int
     let timers: TaskTimers
-    private(set) var operators: [OperatorInstance] = []
-    private var inputs: [Input] = []
-    private var finishedInputs: Set<Int> = []
+    let mailbox: TaskMailbox
+    let job: JobLink
+    var members: [Member] = []
+    var inputs: [Input] = []
+    var aligner = BarrierAligner(inputs: 0)
+    var recorder: InFlightRecorder?
+    /// The upload that waits until everything in flight has been recorded.
+    var waitingUpload: SnapshotUpload?
+    /// What is called when the parts of a snapshot have been written.
+    var releases: [Int64: [() -> Void]] = [:]
+    var headSignal: (Signal) throws -> Void = { _ in }
+    /// Batches that were in flight in the snapshot that the task starts from.
+    var backlog: [() throws -> Void] = []
+    /// Whether a stop waits for its checkpoint to be complete: nothing is processed meanwhile.
+    var isSuspended = false
+    private var finishedInputs = 0
     private var nextInput = 0
-    private var headSignal: (Signal) throws -> Void = { _ in }
     private var owesFlush = false
     private var source: OperatorInstance?
     private var outputs: [Channel] = []
     private var holders: [() -> Bool] = []
+    private var pumps: [() throws -> Bool] = []
     private var isClosed = false
     private(set) var isFinished = false
     /// When the task was last found held up by full channels.
@@ -37,36 +62,49 @@ final class ExecutionTask {
     /// Shared with the source link, which answers questions about idleness.
     final class HeldUp { var time: Int64? }
 
-    private let commits: CommitLedger
-
-    init(name: String, subtask: Int, timers: TaskTimers, commits: CommitLedger) {
-        self.commits = commits
+    init(id: TaskID, attempt: Int, name: String, timers: TaskTimers, mailbox: TaskMailbox, job: JobLink) {
+        self.id = id
+        self.attempt = attempt
         self.name = name
-        self.subtask = subtask
         self.timers = timers
+        self.mailbox = mailbox
+        self.job = job
     }
 
     /// - Parameter headSignal: signals the head of the chain, of a source its consumers.
     func assemble(
-        operators: [OperatorInstance], inputs: [Input], outputs: [Channel],
+        members: [Member], inputs: [Input], outputs: [Channel], backlog: [() throws -> Void],
         headSignal: @escaping (Signal) throws -> Void
     ) {
-        self.operators = operators
+        self.members = members
         self.inputs = inputs
         self.outputs = outputs
+        self.backlog = backlog.reversed()
         self.headSignal = headSignal
-        source = operators.first { $0.poll != nil }
-        holders = operators.compactMap(\.isHeldUp)
+        aligner = BarrierAligner(inputs: inputs.count)
+        source = members.first { $0.instance.poll != nil }?.instance
+        holders = members.compactMap(\.instance.isHeldUp)
     }
+
+    var isSource: Bool { source != nil }
+
+    // MARK: Polling
 
     /// Does a bounded amount of work: at most one batch of a source or one packet of each input.
     func poll() throws -> PollResult {
         if isFinished { return .finished }
+        if try obey() { return isFinished ? .finished : .progress }
+        if isSuspended { return .idle }
         let fired = try timers.fireDue()
         owesFlush = owesFlush || fired
+        if try overtakeIfDue() { return .progress }
         if isHeldUp {
             heldUp.time = timers.now
             return fired ? .progress : .idle
+        }
+        if let packet = backlog.popLast() {
+            try packet()
+            return .progress
         }
         let result = try source?.poll?() ?? pollInputs()
         if result == .idle && owesFlush {
@@ -75,24 +113,10 @@ final class ExecutionTask {
             try headSignal(.flush)
         }
         if result == .finished {
-            try prepareOutput()
-            isFinished = true
-            timers.removeAll()
-            close()
+            try finish()
+            return .finished
         }
         return fired && result == .idle ? .progress : result
-    }
-
-    /// Has the sinks prepare what is committed when the job has succeeded.
-    private func prepareOutput() throws {
-        let barrier = CheckpointBarrier(checkpoint: 1, time: timers.now)
-        for op in operators where op.isSink {
-            var snapshot = OperatorSnapshot(
-                operatorName: name, subtask: subtask, maxParallelism: 1, barrier: barrier, isFinal: true)
-            try op.snapshot?(&snapshot)
-            for persist in snapshot.persists { try persist() }
-            commits.add(snapshot.commits)
-        }
     }
 
     /// Whether what this task makes has nowhere to go for now.
@@ -109,26 +133,78 @@ final class ExecutionTask {
         for _ in 0..<inputs.count {
             let index = nextInput
             nextInput = nextInput + 1 == inputs.count ? 0 : nextInput + 1
+            if aligner.isBlocked(index) { continue }
             guard let packet = inputs[index].channel.receive() else { continue }
             progressed = true
-            switch packet {
-            case .batch(let batch):
-                try inputs[index].deliver(batch)
-                inputs[index].channel.recycle(batch)
-            case .signal(let signal):
-                if signal == .end { finishedInputs.insert(index) }
-                try inputs[index].signal(signal)
-            }
-            if isHeldUp { break }
+            try take(packet, from: index)
+            if isSuspended || isHeldUp { break }
         }
-        if finishedInputs.count == inputs.count { return .finished }
+        if finishedInputs == inputs.count { return .finished }
         return progressed ? .progress : .idle
+    }
+
+    private func take(_ packet: Packet, from index: Int) throws {
+        switch packet {
+        case .batch(let batch):
+            if aligner.isRecording(index) { try record(batch, from: index) }
+            try inputs[index].deliver(batch)
+            inputs[index].channel.recycle(batch)
+        case .signal(.barrier(let barrier)):
+            try carryOut(aligner.arrive(barrier, from: index))
+            if let timeout = aligner.barrier?.alignmentTimeout, !aligner.isOvertaken {
+                timers.schedule(at: barrier.time + timeout) {}
+            }
+        case .signal(let signal):
+            try inputs[index].signal(signal)
+            if signal == .end {
+                finishedInputs += 1
+                try carryOut(aligner.finish(index))
+            }
+        }
+    }
+
+    /// Carries out what others have told this task; returns whether there was anything.
+    private func obey() throws -> Bool {
+        let commands = mailbox.takeAll()
+        for command in commands {
+            switch command {
+            case .trigger(let barrier): if isSource && !isSuspended { try snapshot(barrier) }
+            case .drain:
+                guard isSource, !isFinished else { break }
+                try headSignal(.watermark(.end))
+                try headSignal(.end)
+                try finish()
+            case .completed(let checkpoint): for member in members { member.instance.completed?(checkpoint) }
+            case .release(let checkpoint): for release in releases.removeValue(forKey: checkpoint) ?? [] { release() }
+            case .resume: isSuspended = false
+            case .leave, .cancel:
+                end()
+                job.post(.closed(id, attempt: attempt))
+            }
+            if isFinished { break }
+        }
+        return !commands.isEmpty
+    }
+
+    /// All input has been processed: the last snapshot, then the end.
+    private func finish() throws {
+        try finalSnapshot()
+        end()
+    }
+
+    /// The task has thrown: it is over.
+    func fail() { end() }
+
+    private func end() {
+        isFinished = true
+        timers.removeAll()
+        close()
     }
 
     /// Releases what the operators hold; called on the task's thread or after all threads have stopped.
     func close() {
         guard !isClosed else { return }
         isClosed = true
-        for op in operators { op.close() }
+        for member in members { member.instance.close() }
     }
 }

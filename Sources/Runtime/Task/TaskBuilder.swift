@@ -2,24 +2,28 @@
 //  From the job graph to tasks wired by channels.
 
 import ThalwegBase
+import ThalwegControl
 import ThalwegGraph
 import ThalwegOperator
+import ThalwegStorage
 
-/// Instantiates every operator of a job in every subtask and connects them.
+/// Instantiates the operators of a set of tasks and connects them. The set is closed under exchanges: all of a job, or
+/// failover regions of it.
 struct TaskBuilder {
     let graph: JobGraph
     let settings: ExecutionSettings
     let clock: any ThalwegClock
     let metrics: JobMetrics
-    let commits: CommitLedger
+    let job: JobLink
+    /// What sinks of the snapshot have prepared and nobody may have committed.
+    let commits = CommitLedger()
+    let wakers: WakeTable
+    let groups: AlignmentGroups
+    let desks: [Int: SourceDesk]
+    /// The snapshot to start from; nil at a fresh start.
+    let snapshot: Snapshot?
 
-    private var tasks: [ExecutionTask] = []
-    /// The task number of each vertex's first subtask.
-    private var firstTask: [Int] = []
-    private let wakers: WakeTable
-    private let groups = AlignmentGroups()
-    private var coordinators: [Int: (any SourceCoordinating, [SplitInbox])] = [:]
-    /// Per consumer task: its inputs, gathered while producers are wired.
+    private var tasks: [TaskID: ExecutionTask] = [:]
     private var channels: [ChannelKey: Channel] = [:]
 
     private struct ChannelKey: Hashable {
@@ -30,67 +34,56 @@ struct TaskBuilder {
     }
 
     init(
-        _ graph: JobGraph, _ settings: ExecutionSettings, clock: any ThalwegClock, metrics: JobMetrics,
-        commits: CommitLedger
+        _ graph: JobGraph, _ settings: ExecutionSettings, clock: any ThalwegClock, metrics: JobMetrics, job: JobLink,
+        wakers: WakeTable, groups: AlignmentGroups, desks: [Int: SourceDesk], snapshot: Snapshot?
     ) {
         self.graph = graph
         self.settings = settings
         self.clock = clock
         self.metrics = metrics
-        self.commits = commits
-        var first = 0
-        for vertex in graph.vertices {
-            firstTask.append(first)
-            first += vertex.parallelism
-        }
-        wakers = WakeTable(count: first)
+        self.job = job
+        self.wakers = wakers
+        self.groups = groups
+        self.desks = desks
+        self.snapshot = snapshot
     }
 
-    /// Builds all tasks; nothing runs yet.
-    mutating func build() throws -> TaskSet {
-        for vertex in graph.vertices {
+    /// Builds tasks; nothing runs yet.
+    mutating func build(_ ids: [TaskID], attempts: [TaskID: Int]) throws -> [ExecutionTask] {
+        let wakers = wakers
+        for id in ids {
+            let vertex = graph.vertices[Int(id.vertex)]
             let name = vertex.nodes.map { graph.streamGraph.nodes[$0].name }.joined(separator: " -> ")
-            for subtask in 0..<vertex.parallelism {
-                tasks.append(
-                    ExecutionTask(name: name, subtask: subtask, timers: TaskTimers(clock: clock), commits: commits))
-            }
+            let number = graph.taskNumber(of: id)
+            tasks[id] = ExecutionTask(
+                id: id, attempt: attempts[id] ?? 1, name: name, timers: TaskTimers(clock: clock),
+                mailbox: TaskMailbox(wake: { wakers.wake(number) }), job: job)
         }
-        for node in graph.streamGraph.nodes where node.makeCoordinator != nil { try makeCoordinator(node) }
         do {
-            for vertex in graph.vertices {
-                for subtask in 0..<vertex.parallelism { try assemble(vertex, subtask) }
-            }
+            for id in ids.sorted() { try assemble(graph.vertices[Int(id.vertex)], Int(id.subtask)) }
         } catch {
-            for task in tasks { task.close() }
+            for task in tasks.values { task.close() }
             throw error
         }
-        return TaskSet(tasks: tasks, wakers: wakers)
-    }
-
-    private mutating func makeCoordinator(_ node: StreamNode) throws {
-        let parallelism = graph.parallelism(of: node.id)
-        let coordinator = try node.makeCoordinator?(parallelism)
-        let first = firstTask[graph.vertexOf[node.id]]
-        let wakers = self.wakers
-        let inboxes = (0..<parallelism).map { subtask in SplitInbox(wake: { wakers.wake(first + subtask) }) }
-        if let coordinator { coordinators[node.id] = (coordinator, inboxes) }
+        return ids.sorted().compactMap { tasks[$0] }
     }
 
     // MARK: One task
 
     private mutating func assemble(_ vertex: JobVertex, _ subtask: Int) throws {
-        let task = tasks[firstTask[vertex.id] + subtask]
+        let id = TaskID(vertex: Int32(vertex.id), subtask: Int32(subtask))
+        guard let task = tasks[id] else { return }
         let wakers = self.wakers
-        let number = firstTask[vertex.id] + subtask
+        let number = graph.taskNumber(of: id)
         var instances: [Int: OperatorInstance] = [:]
         var mergers: [Int: MergingPort] = [:]
         var outputs: [Channel] = []
         var link: (any SourceLink)?
         for id in vertex.nodes {
-            if let (coordinator, inboxes) = coordinators[id] {
+            if let desk = desks[id] {
                 link = LocalSourceLink(
-                    node: id, subtask: subtask, coordinator: coordinator, inboxes: inboxes, timers: task.timers,
-                    groups: groups, heldUp: task.heldUp)
+                    desk, subtask: subtask, timers: task.timers, groups: groups, heldUp: task.heldUp,
+                    epoch: job.latestCheckpoint)
             }
         }
         var headSignal: (Signal) throws -> Void = { _ in }
@@ -108,6 +101,7 @@ struct TaskBuilder {
                     wake: { wakers.wake(number) }, commits: commits)
                 let instance = try node.factory(context)
                 instances[id] = instance
+                try restore(instance, named: node.name)
                 mergers[id] = MergingPort(slots: slotCount(of: node, subtask: subtask), signal: instance.signal)
                 // The first node of a vertex is made last: it is the head of the chain.
                 headSignal = node.inputs.isEmpty ? context.signalForwarder() : instance.signal
@@ -118,13 +112,49 @@ struct TaskBuilder {
             throw error
         }
         var inputs: [ExecutionTask.Input] = []
+        var backlog: [() throws -> Void] = []
         for id in vertex.nodes {
             guard let instance = instances[id], let merger = mergers[id] else { continue }
-            inputs += try makeInputs(of: graph.streamGraph.nodes[id], subtask: subtask, instance, merger)
+            let node = graph.streamGraph.nodes[id]
+            inputs += try makeInputs(of: node, subtask: subtask, instance, merger)
+            backlog += try makeBacklog(of: node, task: task.id, instance)
         }
         task.assemble(
-            operators: vertex.nodes.compactMap { instances[$0] }, inputs: inputs, outputs: outputs,
-            headSignal: headSignal)
+            members: vertex.nodes.compactMap { node in
+                instances[node].map { ExecutionTask.Member(name: graph.streamGraph.nodes[node].name, instance: $0) }
+            }, inputs: inputs, outputs: outputs, backlog: backlog, headSignal: headSignal)
+    }
+
+    // MARK: Restored state
+
+    private func restore(_ instance: OperatorInstance, named name: String) throws {
+        guard let state = try snapshot?.restoredState(of: name) else { return }
+        try instance.restore?(state)
+    }
+
+    /// The batches that were in flight towards a node, to be processed before all others.
+    private func makeBacklog(
+        of node: StreamNode, task: TaskID, _ instance: OperatorInstance
+    ) throws -> [() throws -> Void] {
+        guard let state = try snapshot?.restoredState(of: node.name),
+            state.states.contains(where: { InFlightState.isOne($0.name) })
+        else { return [] }
+        var backlog: [() throws -> Void] = []
+        for (index, edge) in node.inputs.enumerated() {
+            for form in [(type: edge.type, input: edge.input, isCombined: false)]
+                + (edge.combined.map { [(type: $0.type, input: $0.input, isCombined: true)] } ?? [])
+            {
+                let name = InFlightState.name(edge: index, isCombined: form.isCombined)
+                guard state.hasState(name), let makeCodec = form.type.makePacketCodec else { continue }
+                let batches = try InFlightState.batches(
+                    state, name: name, codec: try makeCodec(), isKeyed: edge.partitioning == .hash, task: task,
+                    parallelism: graph.parallelism(of: node.id), maxParallelism: graph.maxParallelism,
+                    capacity: settings.batchCapacity)
+                let deliver = form.type.deliver(form.type.makeInlet(instance.pushes[form.input], { _ in }))
+                backlog += batches.map { batch in { try deliver(batch) } }
+            }
+        }
+        return backlog
     }
 
     /// How many streams of signals reach a node in one subtask: one per chained edge, one per channel of an exchange.
@@ -186,8 +216,8 @@ struct TaskBuilder {
     private mutating func channel(_ node: Int, _ edge: Int, from: Int, to: Int, source: Int) -> Channel {
         let key = ChannelKey(node: node, edge: edge, from: from, to: to)
         if let channel = channels[key] { return channel }
-        let consumer = firstTask[graph.vertexOf[node]] + to
-        let producer = firstTask[graph.vertexOf[source]] + from
+        let consumer = graph.firstTask[graph.vertexOf[node]] + to
+        let producer = graph.firstTask[graph.vertexOf[source]] + from
         let wakers = self.wakers
         let channel = Channel(
             wakeConsumer: { wakers.wake(consumer) }, wakeProducer: { wakers.wake(producer) })
@@ -207,10 +237,24 @@ struct TaskBuilder {
                 inputs.append(
                     ExecutionTask.Input(
                         channel: channel(node.id, index, from: sender, to: subtask, source: edge.source),
-                        deliver: type.deliver(inlet), signal: merger.slot(first + offset)))
+                        deliver: type.deliver(inlet), signal: merger.slot(first + offset),
+                        inFlight: try inFlight(edge, index, into: node)))
             }
         }
         return inputs
+    }
+
+    /// How what is in flight over an edge is stored; nil when barriers have to wait for it.
+    private func inFlight(
+        _ edge: StreamEdge, _ index: Int, into node: StreamNode
+    ) throws -> (state: String, codec: any PacketCodec)? {
+        // A broadcast record is in flight to some subtasks and has reached others: after rescaling nobody could say
+        // who still needs it.
+        guard settings.checkpoints?.settings.alignmentTimeout != nil,
+            graph.partitioning(of: edge, into: node.id) != .broadcast,
+            let makeCodec = (edge.combined?.type ?? edge.type).makePacketCodec
+        else { return nil }
+        return (InFlightState.name(edge: index, isCombined: edge.combined != nil), try makeCodec())
     }
 
     /// The first slot of an edge among a node's streams of signals.

@@ -44,6 +44,9 @@ public struct CheckpointStore: Sendable {
 
     static func directoryName(_ checkpoint: Int64) -> String { "chk-\(checkpoint)" }
 
+    /// Where a checkpoint lies.
+    public func path(of checkpoint: Int64) -> String { directory(checkpoint) }
+
     func directory(_ checkpoint: Int64) -> String { root + "/" + Self.directoryName(checkpoint) }
 
     // MARK: Before a job starts
@@ -149,7 +152,9 @@ public struct CheckpointStore: Sendable {
     // MARK: Removing
 
     /// Removes a checkpoint, complete or not; files that complete ones refer to stay.
-    public func discard(checkpoint: Int64) throws {
+    ///
+    /// - Parameter keeping: further files that stay, relative to the root: those that a checkpoint to come refers to.
+    public func discard(checkpoint: Int64, keeping kept: Set<String> = []) throws {
         let path = directory(checkpoint)
         guard fileSystem.isDirectory(path) else { return }
         let metadata = try? readMetadata(path)
@@ -158,7 +163,7 @@ public struct CheckpointStore: Sendable {
             try fileSystem.removeFile(path + "/" + Self.metadataName)
             try fileSystem.syncDirectory(path)
         }
-        let referenced = try referencedPaths(without: checkpoint)
+        let referenced = try referencedPaths(without: checkpoint).union(kept)
         try removeFiles(of: checkpoint, except: referenced)
         // Files that others left behind for this one.
         let owners = Set((metadata?.files ?? []).compactMap { Self.owner(of: $0.path) })

@@ -93,6 +93,11 @@ public struct FileEnumerator: SplitEnumerator {
         pending = splits[...] + pending
     }
 
+    public mutating func restore(_ checkpoint: Checkpoint) {
+        pending = checkpoint.pending[...]
+        seen = checkpoint.seen
+    }
+
     public func snapshot() -> Checkpoint { Checkpoint(pending: Array(pending), seen: seen) }
 
     public var holdsBackEventTime: Bool { !isStarted || !pending.isEmpty }

@@ -36,7 +36,13 @@ public struct NumberEnumerator: SplitEnumerator {
         self.block = block
     }
 
+    public mutating func restore(_ checkpoint: Bool) { isAssigned = checkpoint }
+
     public mutating func start(_ context: inout EnumeratorContext<NumberSplit>) throws {
+        if isAssigned {
+            for subtask in 0..<context.parallelism { context.signalNoMoreSplits(to: subtask) }
+            return
+        }
         let width = Int64(context.parallelism)
         for subtask in 0..<context.parallelism {
             let split = NumberSplit(
@@ -52,6 +58,7 @@ public struct NumberEnumerator: SplitEnumerator {
         _ splits: [NumberSplit], from subtask: Int, _ context: inout EnumeratorContext<NumberSplit>
     ) throws {
         for split in splits { context.assign(split, to: subtask) }
+        context.signalNoMoreSplits(to: subtask)
     }
 
     public func snapshot() -> Bool { isAssigned }

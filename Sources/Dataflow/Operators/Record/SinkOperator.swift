@@ -12,6 +12,9 @@ public final class SinkOperator<S: Sink>: OneInputOperator {
     @usableFromInline let sink: S
     @usableFromInline let writer: S.Writer
     private let context: OperatorContext
+    /// Prepared output of checkpoints that are not known to be committed: each snapshot carries it along, as the
+    /// checkpoint it belongs to may never be complete.
+    private var uncommitted: [(checkpoint: Int64, committables: [S.Writer.Committable])] = []
 
     @usableFromInline static var committablesName: String { "$committables" }
     @usableFromInline static var writerName: String { "$writer" }
@@ -40,10 +43,16 @@ public final class SinkOperator<S: Sink>: OneInputOperator {
         if let persist = prepared.persist { snapshot.persist(persist) }
         if let publish = prepared.publish { snapshot.commit(publish) }
         if !prepared.state.isEmpty { try snapshot.add(prepared.state, state: Self.writerName) }
-        guard !prepared.committables.isEmpty else { return }
-        try snapshot.add(prepared.committables, state: Self.committablesName)
-        snapshot.commit(commit(of: prepared.committables))
+        if !prepared.committables.isEmpty {
+            uncommitted.append((snapshot.barrier.checkpoint, prepared.committables))
+            snapshot.commit(commit(of: prepared.committables))
+        }
+        if !uncommitted.isEmpty {
+            try snapshot.add(uncommitted.flatMap(\.committables), state: Self.committablesName)
+        }
     }
+
+    public func completed(_ checkpoint: Int64) { uncommitted.removeAll { $0.checkpoint <= checkpoint } }
 
     private func commit(of committables: [S.Writer.Committable]) -> SinkCommit {
         let sink = sink
@@ -87,6 +96,6 @@ extension OperatorInstance {
                 case .idle, .active, .splitStarted, .splitFinished, .barrier: break
                 }
             }, isHeldUp: { op.writer.isHeldUp }, isSink: true, snapshot: { try op.snapshot(into: &$0) },
-            restore: { try op.restore(from: $0) }, close: { op.close() })
+            restore: { try op.restore(from: $0) }, completed: { op.completed($0) }, close: { op.close() })
     }
 }

@@ -72,6 +72,14 @@ public final class SourceOperator<S: Source> {
         }
     }
 
+    /// The splits that were given to this subtask before the barrier, with their positions.
+    @inlinable
+    public func snapshot(into snapshot: inout OperatorSnapshot) throws {
+        if !snapshot.isFinal { try takeSplits() }
+        try snapshot.add(reader.snapshot(), state: SourceStates.splits)
+        link.pass(snapshot.barrier)
+    }
+
     @inlinable
     func takeSplits() throws {
         for assigned in try link.takeAssigned() {
@@ -96,6 +104,8 @@ extension OperatorInstance {
     /// Wraps a source.
     @inlinable
     public convenience init<S: Source>(source op: SourceOperator<S>) {
-        self.init(pushes: [], signal: { _ in }, poll: { try op.poll() }, close: { op.reader.close() })
+        self.init(
+            pushes: [], signal: { _ in }, poll: { try op.poll() }, snapshot: { try op.snapshot(into: &$0) },
+            close: { op.reader.close() })
     }
 }

@@ -58,6 +58,14 @@ public struct OperatorSnapshot {
     }
 }
 
+/// The names of what a source stores.
+public enum SourceStates {
+    /// The readers' splits with their positions.
+    public static var splits: String { "$splits" }
+    /// What the enumerator needs to go on.
+    public static var enumerator: String { "$enumerator" }
+}
+
 extension RestoredState {
     /// The elements of a state that is not keyed, for each old subtask in order.
     public func elements<Element: Codable & Sendable>(

@@ -21,6 +21,8 @@ public struct EdgeType: Sendable {
     /// An inlet that deep-copies every record on its way into another (`COPY_PER_OPERATOR`); nil when there is nothing
     /// to copy deeply (plain memory) or the type is not `Codable`.
     public let copying: (@Sendable (_ inlet: Any, OperatorMetrics) throws -> Any)?
+    /// What turns batches in a channel to bytes, for unaligned checkpoints; nil for types that are not `Codable`.
+    public let makePacketCodec: (@Sendable () throws -> any PacketCodec)?
 
     /// - Parameters:
     ///   - hash: fills in the stable hashes of the keys of a batch; needed for hash partitioning.
@@ -33,6 +35,7 @@ public struct EdgeType: Sendable {
     ) {
         name = String(describing: Element.self)
         self.copying = copying ?? DeepCopy.copying(Element.self)
+        makePacketCodec = PacketCodecs.maker(of: Element.self, hash: hash)
         makeInlet = { push, signal in
             Inlet<Element>(push: connected(push, to: ((Batch<Element>) throws -> Void).self), signal: signal)
         }

@@ -9,6 +9,8 @@ public protocol SourceLink: AnyObject {
     func requestSplit() throws
     /// Takes what was assigned since the last call; the elements are `AssignedSplit<Split>` of the source's type.
     func takeAssigned() throws -> [Any]
+    /// A barrier has passed this subtask: what the enumerator decided after its own snapshot may now be taken.
+    func pass(_ barrier: CheckpointBarrier)
     /// Whether the enumerator has said that no more splits will come.
     var noMoreSplits: Bool { get }
     /// Whether this subtask has ever been given a split.

@@ -10,7 +10,10 @@ public protocol SplitEnumerator<Split> {
     associatedtype Split: SourceSplit
     /// What is needed to go on after a restart: the splits not yet assigned.
     associatedtype Checkpoint: Codable & Sendable
-    /// Called once, before anything else.
+    /// Takes over what an enumerator of the same source had stored. Called at most once, before ``start(_:)``; the
+    /// splits that readers had are dealt out by the engine.
+    mutating func restore(_ checkpoint: Checkpoint) throws
+    /// Called once, before anything else but ``restore(_:)``.
     mutating func start(_ context: inout EnumeratorContext<Split>) throws
     /// A reader exists and can be given splits.
     mutating func addReader(_ subtask: Int, _ context: inout EnumeratorContext<Split>) throws
@@ -94,9 +97,15 @@ public struct FixedSplits<Split: SourceSplit>: SplitEnumerator {
     public mutating func addSplitsBack(
         _ splits: [Split], from subtask: Int, _ context: inout EnumeratorContext<Split>
     ) throws {
-        pending = splits[...] + pending
+        switch assignment {
+        case .pull: pending = splits[...] + pending
+        case .push:
+            for split in splits { context.assign(split, to: subtask) }
+            context.signalNoMoreSplits(to: subtask)
+        }
     }
 
+    public mutating func restore(_ checkpoint: [Split]) { pending = checkpoint[...] }
     public func snapshot() -> [Split] { Array(pending) }
     public var holdsBackEventTime: Bool { !pending.isEmpty }
 }

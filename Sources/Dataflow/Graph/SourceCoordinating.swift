@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+//  The enumerator's side of a source at run time.
+
+import ThalwegBase
+import ThalwegOperator
+import ThalwegStorage
+
+/// Where a source's coordinator is set up.
+public struct SourceCoordinatorSeat: Sendable {
+    /// The source's name.
+    public let name: String
+    public let parallelism: Int
+    /// The state to start from; nil at a fresh start.
+    public let restored: (any RestoredState)?
+
+    public init(name: String, parallelism: Int, restored: (any RestoredState)?) {
+        self.name = name
+        self.parallelism = parallelism
+        self.restored = restored
+    }
+}
+
+/// The enumerator's side of a source at run time: one per source and job, called under a lock.
+///
+/// Decisions are delivered before the lock is given up: a reader can never be told that no more splits come while one
+/// for it is still on its way.
+public protocol SourceCoordinating: Sendable {
+    /// Starts the enumerator unless it has been started.
+    func start(_ deliver: (CoordinatorAction) -> Void) throws
+    func requestSplit(from subtask: Int, _ deliver: (CoordinatorAction) -> Void) throws
+    func discover(_ deliver: (CoordinatorAction) -> Void) throws
+    /// Whether known splits wait for a reader.
+    var holdsBackEventTime: Bool { get }
+    /// Freezes what is not assigned yet. What is assigned afterwards carries this checkpoint as its epoch, so that no
+    /// reader takes it up before its barrier (27.b20).
+    func snapshot(checkpoint: Int64) throws -> [StatePart]
+    /// Subtasks have failed and start again from a checkpoint (27.b19): the splits they had in it are assigned to them
+    /// again, those assigned later go back to the enumerator.
+    ///
+    /// - Parameter restored: the source's state in that checkpoint; nil when there is none.
+    func reset(
+        _ subtasks: Set<Int>, toCheckpoint checkpoint: Int64, restored: (any RestoredState)?,
+        _ deliver: (CoordinatorAction) -> Void) throws
+}
+
+/// A decision of a source's enumerator, its split type erased.
+public enum CoordinatorAction: Sendable {
+    /// `split` is an `AssignedSplit` of the source's split type.
+    case assign(any Sendable, subtask: Int, epoch: Int64)
+    case noMoreSplits(subtask: Int, epoch: Int64)
+    case callAgain(after: Duration)
+}

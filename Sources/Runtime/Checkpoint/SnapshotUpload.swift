@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+//  The part of a task's snapshot that is done while the task goes on.
+
+import Synchronization
+import ThalwegBase
+import ThalwegControl
+import ThalwegOperator
+import ThalwegStorage
+
+/// Runs work that may wait for a disk, off the tasks' threads: one piece at a time, in the order of submission.
+public protocol BackgroundExecutor: Sendable {
+    func submit(_ work: @escaping @Sendable () -> Void)
+}
+
+/// What a task and the work it leaves behind need of the job around them. Shared by all threads.
+final class JobLink: Sendable {
+    let jobName: String
+    let maxParallelism: Int
+    /// Nil when the job takes no checkpoints.
+    let store: CheckpointStore?
+    let background: any BackgroundExecutor
+    /// A clock for durations, which virtual time stands still for.
+    let nanoseconds: @Sendable () -> UInt64
+    let checkpoints: CheckpointMetrics
+    private let events = Guarded<[MasterEvent]>([])
+    private let aborted = Guarded<Set<Int64>>([])
+    private let latest = Atomic<Int64>(0)
+    private let closed = Atomic<Bool>(false)
+    private let wakeMaster: @Sendable () -> Void
+
+    init(
+        jobName: String, maxParallelism: Int, store: CheckpointStore?, background: any BackgroundExecutor,
+        nanoseconds: @escaping @Sendable () -> UInt64, checkpoints: CheckpointMetrics,
+        wakeMaster: @escaping @Sendable () -> Void
+    ) {
+        self.jobName = jobName
+        self.maxParallelism = maxParallelism
+        self.store = store
+        self.background = background
+        self.nanoseconds = nanoseconds
+        self.checkpoints = checkpoints
+        self.wakeMaster = wakeMaster
+    }
+
+    // MARK: Events for the master
+
+    func post(_ event: MasterEvent) {
+        events.withLock { $0.append(event) }
+        wakeMaster()
+    }
+
+    func takeEvents() -> [MasterEvent] {
+        events.withLock { events in
+            defer { events = [] }
+            return events
+        }
+    }
+
+    // MARK: Checkpoints
+
+    /// The number of the newest checkpoint that was begun.
+    var latestCheckpoint: Int64 { latest.load(ordering: .acquiring) }
+    func begin(checkpoint: Int64) { _ = latest.max(checkpoint, ordering: .acquiringAndReleasing) }
+
+    func abort(checkpoint: Int64) { aborted.withLock { _ = $0.insert(checkpoint) } }
+    /// The job has ended: nobody wants what is still being written.
+    func close() { closed.store(true, ordering: .releasing) }
+
+    func isUnwanted(_ checkpoint: Int64, isFinal: Bool) -> Bool {
+        closed.load(ordering: .acquiring) || !isFinal && aborted.withLock { $0.contains(checkpoint) }
+    }
+}
+
+/// A frozen snapshot of one task on its way to the disk.
+struct SnapshotUpload: Sendable {
+    let task: TaskID
+    let attempt: Int
+    let taskName: String
+    let barrier: CheckpointBarrier
+    let isFinal: Bool
+    let operators: [String]
+    var parts: [StatePart]
+    let persists: [@Sendable () throws -> Void]
+    let commits: [SinkCommit]
+    let mailbox: TaskMailbox
+
+    /// Writes the snapshot and tells the master; called off the task's thread.
+    func run(for job: JobLink) {
+        let (checkpoint, isFinal) = (barrier.checkpoint, isFinal)
+        do {
+            if job.isUnwanted(checkpoint, isFinal: isFinal) { throw CancellationError() }
+            for persist in persists { try persist() }
+            let file = try job.store?.writeSegment(
+                checkpoint: checkpoint, name: "\(taskName)-\(task.subtask)\(isFinal ? "-final" : "")",
+                operators: operators, subtask: Int(task.subtask), parts: parts,
+                isCancelled: { job.isUnwanted(checkpoint, isFinal: isFinal) })
+            let snapshot = TaskSnapshot(files: file.map { [$0] } ?? [], commits: commits)
+            job.post(
+                isFinal
+                    ? .finished(task, attempt: attempt, checkpoint: checkpoint, snapshot)
+                    : .acknowledged(task, attempt: attempt, checkpoint: checkpoint, snapshot))
+        } catch {
+            job.post(
+                isFinal
+                    ? .failed(task, attempt: attempt, error)
+                    : .declined(task, attempt: attempt, checkpoint: checkpoint, error, commits))
+        }
+        mailbox.send(.release(checkpoint))
+    }
+}

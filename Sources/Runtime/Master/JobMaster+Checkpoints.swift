@@ -1,0 +1,228 @@
+// SPDX-License-Identifier: Apache-2.0
+//  Checkpoints as the master carries them out: trigger, metadata, commit, clean-up.
+
+import ThalwegBase
+import ThalwegControl
+import ThalwegGraph
+import ThalwegOperator
+import ThalwegStorage
+
+extension JobMaster {
+    /// Does what the checkpoint coordinator has decided.
+    func carryOut(_ actions: [CheckpointAction]) {
+        for action in actions {
+            switch action {
+            case .trigger(let checkpoint, let kind, let timeout): trigger(checkpoint, kind, timeout)
+            case .complete(let checkpoint, let kind, _): complete(checkpoint, kind)
+            case .commit(let checkpoint): commit(checkpoint)
+            case .abort(let checkpoint, _):
+                job.abort(checkpoint: checkpoint)
+                job.checkpoints.failed.add(1)
+                files[checkpoint] = nil
+                let wasSuspend = triggers.removeValue(forKey: checkpoint)?.kind == .suspend
+                remove(checkpoint)
+                if wasSuspend { for entry in entries.values { entry.mailbox.send(.resume) } }
+            case .discard(let checkpoint), .release(let checkpoint): remove(checkpoint)
+            case .answer(let request, let outcome): answer(request, outcome)
+            case .failJob(let reason, let isFinal): failJob(reason, isFinal: isFinal)
+            case .wake: break
+            }
+        }
+    }
+
+    private func remove(_ checkpoint: Int64) {
+        guard let store = job.store else { return }
+        let kept = Set(entries.values.flatMap(\.finalFiles).map(\.path))
+        job.background.submit { try? store.discard(checkpoint: checkpoint, keeping: kept) }
+    }
+
+    // MARK: Trigger
+
+    private func trigger(_ checkpoint: Int64, _ kind: SnapshotKind, _ timeout: Int64?) {
+        job.begin(checkpoint: checkpoint)
+        let barrier = CheckpointBarrier(
+            checkpoint: checkpoint, kind: kind, time: clock.now, alignmentTimeout: timeout)
+        triggers[checkpoint] = barrier
+        do {
+            try snapshotSources(checkpoint)
+        } catch {
+            return end(.failure(error))
+        }
+        if kind == .drain { drainSources() } else { tellSources(.trigger(barrier)) }
+    }
+
+    private func tellSources(_ command: TaskCommand) {
+        for id in graph.taskIDs where desks.keys.contains(where: { graph.vertexOf[$0] == Int(id.vertex) }) {
+            guard let entry = entries[id], entry.state == .running else { continue }
+            entry.mailbox.send(command)
+        }
+    }
+
+    private func drainSources() {
+        isDraining = true
+        tellSources(.drain)
+    }
+
+    /// Freezes what the enumerators have not assigned yet, before any barrier is sent (27.b20).
+    private func snapshotSources(_ checkpoint: Int64) throws {
+        guard let store = job.store else { return }
+        let job = job
+        let ledger = sourceFiles
+        for (node, desk) in desks.sorted(by: { $0.key < $1.key }) {
+            let parts = try desk.coordinator.snapshot(checkpoint: checkpoint)
+            let (name, subtask) = (graph.streamGraph.nodes[node].name, graph.parallelism(of: node))
+            job.background.submit {
+                let result = Result {
+                    try store.writeSegment(
+                        checkpoint: checkpoint, name: "\(name)-enumerator", operators: [name], subtask: subtask,
+                        parts: parts, isCancelled: { job.isUnwanted(checkpoint, isFinal: false) })
+                }
+                ledger.add(result, to: checkpoint)
+            }
+        }
+    }
+
+    // MARK: Completion
+
+    private func complete(_ checkpoint: Int64, _ kind: SnapshotKind) {
+        guard let store = job.store else { return }
+        if triggers[checkpoint] == nil {
+            // The final checkpoint: no barrier was needed.
+            job.begin(checkpoint: checkpoint)
+            do { try snapshotSources(checkpoint) } catch { return end(.failure(error)) }
+        }
+        let parts = files.removeValue(forKey: checkpoint) ?? [:]
+        let taskFiles = graph.taskIDs.flatMap { parts[$0] ?? entries[$0]?.finalFiles ?? [] }
+        let time = clock.now
+        let operators = graph.streamGraph.nodes.map {
+            SnapshotMetadata.Operator(name: $0.name, parallelism: graph.parallelism(of: $0.id))
+        }
+        let (job, ledger, maxParallelism) = (job, sourceFiles, graph.maxParallelism)
+        job.background.submit {
+            do {
+                let all = taskFiles + (try ledger.take(checkpoint))
+                try store.complete(
+                    SnapshotMetadata(
+                        checkpoint: checkpoint, kind: kind.rawValue, timeMilliseconds: time, jobName: job.jobName,
+                        maxParallelism: maxParallelism, operators: operators, files: all))
+                job.checkpoints.lastBytes.set(all.reduce(0) { $0 + Int($1.byteCount) })
+                job.post(.written(checkpoint))
+            } catch {
+                job.post(.notWritten(checkpoint, error))
+            }
+        }
+    }
+
+    /// Makes the output up to a checkpoint visible, in the order in which it was prepared.
+    private func commit(_ checkpoint: Int64) {
+        failover.durable = max(failover.durable ?? 0, checkpoint)
+        var steps: [SinkCommit] = []
+        for entry in uncommitted where entry.checkpoint <= checkpoint || entries[entry.task]?.state == .finished {
+            steps += entry.commits
+        }
+        uncommitted.removeAll { $0.checkpoint <= checkpoint || entries[$0.task]?.state == .finished }
+        let (job, chosen) = (job, steps)
+        job.background.submit {
+            do {
+                for step in chosen { try step.commit() }
+                job.post(.committed(checkpoint))
+            } catch {
+                job.post(.notCommitted(checkpoint, error))
+            }
+        }
+    }
+
+    func handleCheckpoint(_ event: MasterEvent) {
+        let now = clock.now
+        switch event {
+        case .written(let checkpoint):
+            carryOut(coordinator.handle(.metadataWritten(checkpoint: checkpoint), now: now))
+        case .notWritten(let checkpoint, let error):
+            let reason = (error as? ThalwegError)?.description ?? String(describing: error)
+            carryOut(coordinator.handle(.metadataFailed(checkpoint: checkpoint, reason: reason), now: now))
+        case .committed(let checkpoint): committed(checkpoint)
+        case .notCommitted(let checkpoint, let error): notCommitted(checkpoint, error)
+        case .wish(let wish):
+            guard job.store != nil || wish.kind == .drain else {
+                let error = ThalwegError(
+                    .job, "the job keeps no checkpoints", hint: "start it with --checkpoint-dir DIR, or cancel it")
+                return wish.answer(.failure(error))
+            }
+            wishes[wish.id] = wish
+            if job.store == nil { return drainSources() }
+            carryOut(coordinator.handle(.trigger(request: wish.id, kind: wish.kind), now: now))
+        default: break
+        }
+    }
+
+    private func committed(_ checkpoint: Int64) {
+        let barrier = triggers.removeValue(forKey: checkpoint)
+        job.checkpoints.completed.add(1)
+        if let barrier { job.checkpoints.lastDurationMillis.set(Int(clock.now - barrier.time)) }
+        for entry in entries.values where entry.state == .running { entry.mailbox.send(.completed(checkpoint)) }
+        let isOver = entries.values.allSatisfy { $0.state == .finished }
+        let kind: SnapshotKind = barrier?.kind ?? (isDraining ? .drain : isOver ? .final : .checkpoint)
+        lastReport = SnapshotReport(
+            checkpoint: checkpoint, kind: kind, path: job.store?.path(of: checkpoint))
+        carryOut(coordinator.handle(.committed(checkpoint: checkpoint), now: clock.now))
+        guard let report = lastReport else { return }
+        if job.store == nil, let wish = wishes.values.first { wish.answer(.success(report)) }
+        switch kind {
+        case .suspend:
+            ending = .success(.stopped(report))
+            deadline = clock.now + settings.cancellationTimeout.wholeMilliseconds
+            for (id, entry) in entries where entry.state == .running {
+                entries[id]?.state = .closing
+                entry.mailbox.send(.leave)
+            }
+        case .drain: ending = .success(.stopped(report))
+        case .final: ending = .success(.finished(report))
+        case .checkpoint, .savepoint: break
+        }
+    }
+
+    private func notCommitted(_ checkpoint: Int64, _ error: any Error) {
+        let path = job.store?.path(of: checkpoint)
+        let isLast = triggers[checkpoint]?.kind.isStop == true || entries.values.allSatisfy { $0.state == .finished }
+        let failure = ThalwegError(
+            .task, "the output of a checkpoint could not be published",
+            detail: "checkpoint \(checkpoint)" + (path.map { " in \($0)" } ?? ""),
+            hint: path.map { "mend the cause and start with --from \($0): that publishes it" }
+                ?? "mend the cause and run the job again", cause: error)
+        if isLast { end(.failure(failure)) } else { jobFailed(failure) }
+    }
+
+    /// Without checkpoints: everything is published when every task has finished.
+    func publishIfFinished() {
+        guard ending == nil, entries.values.allSatisfy({ $0.state == .finished }) else { return }
+        let steps = uncommitted.flatMap(\.commits)
+        uncommitted = []
+        let job = job
+        // A ledger, for its account of what was published when a step fails.
+        let ledger = CommitLedger()
+        ledger.add(steps)
+        job.background.submit {
+            do {
+                try ledger.commitAll()
+                job.post(.committed(0))
+            } catch {
+                job.post(.notCommitted(0, error))
+            }
+        }
+    }
+
+    private func answer(_ request: Int64, _ outcome: SnapshotOutcome) {
+        guard let wish = wishes.removeValue(forKey: request) else { return }
+        switch outcome {
+        case .completed(let checkpoint):
+            wish.answer(
+                .success(
+                    SnapshotReport(
+                        checkpoint: checkpoint, kind: wish.kind, path: job.store?.path(of: checkpoint))))
+        case .failed(let reason):
+            wish.answer(.failure(ThalwegError(.retry, "no snapshot was taken", detail: reason)))
+        case .rejected(let reason):
+            wish.answer(.failure(ThalwegError(.job, "no snapshot was tried", detail: reason)))
+        }
+    }
+}

@@ -1,0 +1,275 @@
+// SPDX-License-Identifier: Apache-2.0
+//  Carries out what is decided for a job: deploys tasks, takes checkpoints, restarts, ends.
+
+import Synchronization
+import ThalwegBase
+import ThalwegControl
+import ThalwegGraph
+import ThalwegOperator
+import ThalwegStorage
+
+/// How a job has ended, short of a failure.
+public enum JobOutcome: Sendable, Hashable {
+    /// All input was processed and all output committed; with checkpoints, the last one.
+    case finished(SnapshotReport?)
+    /// Stopped at a user's wish.
+    case stopped(SnapshotReport)
+}
+
+/// The enumerators' files by checkpoint, or why they could not be written.
+final class SourceFiles: Sendable {
+    private let contents = Guarded<[Int64: [Result<SegmentFile?, any Error>]]>([:])
+
+    func add(_ file: Result<SegmentFile?, any Error>, to checkpoint: Int64) {
+        contents.withLock { $0[checkpoint, default: []].append(file) }
+    }
+
+    func take(_ checkpoint: Int64) throws -> [SegmentFile] {
+        try (contents.withLock { $0.removeValue(forKey: checkpoint) } ?? []).compactMap { try $0.get() }
+    }
+}
+
+/// The master of one job in this process: it asks the pure coordinators and does what they say. Polled like a task, by
+/// one thread at a time, and never blocks but for reading the snapshot that tasks start from.
+final class JobMaster {
+    /// One task as the master knows it.
+    struct Entry {
+        enum State { case running, closing, closed, finished }
+
+        var attempt: Int
+        var mailbox: TaskMailbox
+        var state = State.running
+        /// What the task left when it had finished.
+        var finalFiles: [SegmentFile] = []
+    }
+
+    let graph: JobGraph
+    let settings: ExecutionSettings
+    let clock: any ThalwegClock
+    let metrics: JobMetrics
+    let job: JobLink
+    let wakers: WakeTable
+    let groups = AlignmentGroups()
+    var desks: [Int: SourceDesk] = [:]
+    var entries: [TaskID: Entry] = [:]
+    /// Tasks that wait for a worker.
+    var deployments: [ExecutionTask] = []
+    var coordinator: CheckpointCoordinator
+    /// What sinks have prepared and is not committed yet, in order.
+    var uncommitted: [(checkpoint: Int64, task: TaskID, commits: [SinkCommit])] = []
+    /// The files of checkpoints under way.
+    var files: [Int64: [TaskID: [SegmentFile]]] = [:]
+    var triggers: [Int64: CheckpointBarrier] = [:]
+    /// What the enumerators left for checkpoints under way; filled and read off the master's thread.
+    let sourceFiles = SourceFiles()
+    var wishes: [Int64: SnapshotWish] = [:]
+    var lastReport: SnapshotReport?
+    /// The sources were told to read no more.
+    var isDraining = false
+    /// The job ends when every task is closed, with this.
+    var ending: Result<JobOutcome, any Error>?
+    /// The job ends by then even if tasks do not.
+    var deadline: Int64?
+    var failover: FailoverState
+    private(set) var outcome: Result<JobOutcome, any Error>?
+
+    init(
+        _ graph: JobGraph, _ settings: ExecutionSettings, clock: any ThalwegClock, metrics: JobMetrics, job: JobLink,
+        wakers: WakeTable
+    ) {
+        self.graph = graph
+        self.settings = settings
+        self.clock = clock
+        self.metrics = metrics
+        self.job = job
+        self.wakers = wakers
+        coordinator = CheckpointCoordinator(settings: CheckpointSettings())
+        failover = FailoverState(graph, settings)
+    }
+
+    // MARK: Start
+
+    /// Builds all tasks, from a snapshot if the settings name one.
+    func start() throws {
+        var snapshot: Snapshot?
+        if let options = settings.checkpoints {
+            try options.settings.validate()
+            try job.store?.prepare()
+            if let from = options.from { snapshot = try load(from) }
+            let newest = try job.store?.latestCheckpointID ?? 0
+            let base = max(newest, snapshot?.metadata.checkpoint ?? 0)
+            job.begin(checkpoint: base)
+            coordinator = CheckpointCoordinator(
+                settings: options.settings, restored: base > 0 || snapshot != nil ? base : nil)
+        }
+        failover.restorePoint = snapshot
+        try makeDesks(snapshot)
+        try deploy(graph.taskIDs, from: snapshot)
+        carryOut(coordinator.handle(.started(tasks: graph.taskIDs), now: clock.now))
+    }
+
+    /// The snapshot to start from. `latest` of an empty directory is a fresh start.
+    private func load(_ from: String) throws -> Snapshot? {
+        guard let store = job.store else { return nil }
+        if from == "latest", try store.latestCheckpointID == nil { return nil }
+        let snapshot = try store.load(from)
+        guard snapshot.metadata.maxParallelism == graph.maxParallelism else {
+            throw ThalwegError(
+                .job, "the snapshot has another number of key groups",
+                detail: "\(snapshot.path): \(snapshot.metadata.maxParallelism), the job: \(graph.maxParallelism)",
+                hint: "set max-parallelism=\(snapshot.metadata.maxParallelism)")
+        }
+        return snapshot
+    }
+
+    private func makeDesks(_ snapshot: Snapshot?) throws {
+        for node in graph.streamGraph.nodes {
+            guard let make = node.makeCoordinator else { continue }
+            let parallelism = graph.parallelism(of: node.id)
+            let first = graph.firstTask[graph.vertexOf[node.id]]
+            let wakers = self.wakers
+            desks[node.id] = SourceDesk(
+                node: node.id,
+                coordinator: try make(
+                    SourceCoordinatorSeat(
+                        name: node.name, parallelism: parallelism, restored: try snapshot?.restoredState(of: node.name))
+                ),
+                inboxes: (0..<parallelism).map { subtask in SplitInbox(wake: { wakers.wake(first + subtask) }) })
+        }
+    }
+
+    /// Builds tasks and hands them to the scheduler.
+    func deploy(_ ids: [TaskID], from snapshot: Snapshot?) throws {
+        var attempts: [TaskID: Int] = [:]
+        for id in ids { attempts[id] = (entries[id]?.attempt ?? 0) + 1 }
+        var builder = TaskBuilder(
+            graph, settings, clock: clock, metrics: metrics, job: job, wakers: wakers, groups: groups, desks: desks,
+            snapshot: snapshot)
+        let tasks = try builder.build(ids, attempts: attempts)
+        do {
+            // Output of the snapshot that nobody may have committed comes before anything new.
+            try builder.commits.commitAll()
+        } catch {
+            for task in tasks { task.close() }
+            throw error
+        }
+        for task in tasks { entries[task.id] = Entry(attempt: task.attempt, mailbox: task.mailbox) }
+        deployments += tasks
+    }
+
+    /// The tasks that wait for a worker.
+    func takeDeployments() -> [ExecutionTask] {
+        defer { deployments = [] }
+        return deployments
+    }
+
+    // MARK: Polling
+
+    /// When the master has to be polled even if nothing happens.
+    var nextTime: Int64? { [coordinator.nextWake, deadline, failover.nextTime].compactMap(\.self).min() }
+
+    func poll() -> PollResult {
+        if outcome != nil { return .finished }
+        let events = job.takeEvents()
+        for event in events { handle(event) }
+        if let wake = coordinator.nextWake, wake <= clock.now { carryOut(coordinator.handle(.tick, now: clock.now)) }
+        restartIfDue()
+        endIfDue()
+        if outcome != nil { return .finished }
+        return events.isEmpty && deployments.isEmpty ? .idle : .progress
+    }
+
+    private func handle(_ event: MasterEvent) {
+        switch event {
+        case .acknowledged(let task, let attempt, let checkpoint, let snapshot):
+            guard isCurrent(task, attempt) else { return discard(snapshot.commits) }
+            files[checkpoint, default: [:]][task] = snapshot.files
+            if !snapshot.commits.isEmpty { uncommitted.append((checkpoint, task, snapshot.commits)) }
+            carryOut(coordinator.handle(.acknowledged(checkpoint: checkpoint, task: task), now: clock.now))
+        case .declined(let task, let attempt, let checkpoint, let error, let commits):
+            guard isCurrent(task, attempt) else { return discard(commits) }
+            if !commits.isEmpty { uncommitted.append((checkpoint, task, commits)) }
+            if error is CancellationError { return }
+            let reason = (error as? ThalwegError)?.description ?? String(describing: error)
+            carryOut(
+                coordinator.handle(.declined(checkpoint: checkpoint, task: task, reason: reason), now: clock.now))
+        case .finished(let task, let attempt, let checkpoint, let snapshot):
+            guard isCurrent(task, attempt) else { return discard(snapshot.commits) }
+            entries[task]?.state = .finished
+            entries[task]?.finalFiles = snapshot.files
+            if !snapshot.commits.isEmpty { uncommitted.append((checkpoint, task, snapshot.commits)) }
+            if job.store != nil {
+                carryOut(coordinator.handle(.taskFinished(task), now: clock.now))
+            } else {
+                publishIfFinished()
+            }
+        case .failed(let task, let attempt, let error):
+            if isCurrent(task, attempt) { taskFailed(task, error) }
+        case .closed(let task, let attempt):
+            if isCurrent(task, attempt) { entries[task]?.state = .closed }
+        case .written, .notWritten, .committed, .notCommitted, .wish:
+            handleCheckpoint(event)
+        case .cancel: end(.failure(CancellationError()))
+        }
+    }
+
+    private func isCurrent(_ task: TaskID, _ attempt: Int) -> Bool {
+        entries[task].map { $0.attempt == attempt && $0.state != .closed } ?? false
+    }
+
+    /// Output of an attempt that is over.
+    func discard(_ commits: [SinkCommit]) {
+        guard !commits.isEmpty else { return }
+        job.background.submit { for commit in commits { commit.abort() } }
+    }
+
+    // MARK: The end
+
+    /// Ends the job as soon as every task is closed.
+    func end(_ result: Result<JobOutcome, any Error>) {
+        guard ending == nil else { return }
+        ending = result
+        deadline = clock.now + settings.cancellationTimeout.wholeMilliseconds
+        if case .failure(let error) = result {
+            let reason = (error as? ThalwegError)?.description ?? String(describing: error)
+            carryOut(coordinator.handle(.ended(reason: reason), now: clock.now))
+            job.close()
+        }
+        for (id, entry) in entries where entry.state == .running {
+            entries[id]?.state = .closing
+            entry.mailbox.send(.cancel)
+        }
+    }
+
+    private func endIfDue() {
+        guard let ending, outcome == nil else { return }
+        let isClosed = entries.values.allSatisfy { $0.state == .closed || $0.state == .finished }
+        guard isClosed || (deadline ?? .max) <= clock.now else { return }
+        if case .failure = ending {
+            for entry in uncommitted where !keepsPrepared(entry.checkpoint) {
+                for step in entry.commits { step.abort() }
+            }
+        }
+        let reason = ThalwegError(.retry, "the job has ended")
+        for wish in wishes.values { wish.answer(.failure(reason)) }
+        wishes = [:]
+        outcome = ending
+    }
+
+    /// Whether output prepared for a checkpoint may be in one that is on the disk: then a restart from it commits it.
+    private func keepsPrepared(_ checkpoint: Int64) -> Bool {
+        job.store != nil && checkpoint <= (failover.durable ?? 0)
+    }
+}
+
+extension JobGraph {
+    /// All tasks in order.
+    var taskIDs: [TaskID] {
+        vertices.flatMap { vertex in
+            (0..<vertex.parallelism).map { TaskID(vertex: Int32(vertex.id), subtask: Int32($0)) }
+        }
+    }
+
+    /// The number of a task when all are counted through.
+    func taskNumber(of id: TaskID) -> Int { firstTask[Int(id.vertex)] + Int(id.subtask) }
+}

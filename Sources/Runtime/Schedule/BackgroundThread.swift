@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+//  A thread for work that waits for disks.
+
+import Synchronization
+import ThalwegBase
+
+/// Runs pieces of work one after another on a thread of its own, which is started with the first of them.
+final class BackgroundThread: BackgroundExecutor {
+    private struct Contents {
+        var queue: [@Sendable () -> Void] = []
+        var isStarted = false
+        var isFinishing = false
+        var hasEnded = false
+    }
+
+    private let contents = Guarded(Contents())
+    private let parking = Parking()
+    private let ended = Parking()
+
+    func submit(_ work: @escaping @Sendable () -> Void) {
+        let isFirst = contents.withLock { contents in
+            contents.queue.append(work)
+            defer { contents.isStarted = true }
+            return !contents.isStarted
+        }
+        if isFirst { WorkerThread.start { self.work() } } else { parking.wake() }
+    }
+
+    private func work() {
+        while true {
+            let epoch = parking.epoch
+            let (work, isFinishing) = contents.withLock { contents in
+                (contents.queue.isEmpty ? nil : contents.queue.removeFirst(), contents.isFinishing)
+            }
+            if let work {
+                work()
+            } else if isFinishing {
+                break
+            } else {
+                parking.sleep(since: epoch, atMost: nil)
+            }
+        }
+        contents.withLock { $0.hasEnded = true }
+        ended.wake()
+    }
+
+    /// Waits until everything submitted has been run, then ends the thread. A disk that hangs is not waited for without
+    /// end.
+    func finish(atMost milliseconds: Int64 = 10_000) {
+        let isStarted = contents.withLock { contents in
+            contents.isFinishing = true
+            return contents.isStarted
+        }
+        guard isStarted else { return }
+        parking.wake()
+        let epoch = ended.epoch
+        if contents.withLock({ $0.hasEnded }) { return }
+        ended.sleep(since: epoch, atMost: milliseconds)
+    }
+}
