@@ -31,6 +31,14 @@ public struct JobReport: Codable, Sendable {
     public var cpuSeconds: Double
     /// The most memory this process has used.
     public var peakMemoryBytes: Int
+    /// Checkpoints that were completed.
+    public var checkpoints: Int
+    /// The longest time a task stood still for one, in milliseconds.
+    public var checkpointPauseMillis: Double
+    /// Failures that led to a restart.
+    public var failovers: Int
+    /// The snapshot that the job was stopped with; nil when it ended by itself.
+    public var stoppedWith: SnapshotReport?
 
     public init(of execution: JobExecution, seconds: Double) {
         let nodes = execution.graph.streamGraph.nodes
@@ -50,6 +58,9 @@ public struct JobReport: Codable, Sendable {
             .flatMap { execution.metrics.subtasks(of: $0.id) }.map { Int64($0.watermark.value) }
         eventTime = watermarks.min().flatMap { $0 == .min ? nil : EventTime(milliseconds: $0) }
         self.seconds = seconds
+        checkpoints = execution.checkpoints.completed.value
+        checkpointPauseMillis = Double(execution.checkpoints.synchronousNanosMax.value / 1000) / 1000
+        failovers = execution.checkpoints.failovers.value
         let usage = ProcessUsage()
         cpuSeconds = usage.cpuSeconds
         peakMemoryBytes = usage.peakMemoryBytes

@@ -2,8 +2,7 @@
 //  Runs a job from a command line: progress, signals, a report.
 
 import Glibc
-import Logging
-import ServiceLifecycle
+import Synchronization
 import ThalwegBase
 import ThalwegGraph
 import ThalwegOperator
@@ -26,69 +25,111 @@ public struct JobRunner {
     let name: String
     let environment: StreamEnvironment
     let output: Output
+    let stopping: StopPolicy
 
-    public init(name: String, environment: StreamEnvironment, output: Output) {
+    public init(name: String, environment: StreamEnvironment, output: Output, stopping: StopPolicy = StopPolicy()) {
         self.name = name
         self.environment = environment
         self.output = output
+        self.stopping = stopping
     }
 
-    /// Runs the job until it ends or the process is told to stop (SIGINT, SIGTERM).
+    /// Runs the job until it ends or the process is told to stop: by SIGINT or SIGTERM, which take a last checkpoint
+    /// when the job has a directory for them; a second signal cancels.
     ///
-    /// - Throws: the job's failure, or `ExitCode(130)` when it was stopped.
+    /// - Throws: the job's failure, or `ExitCode(130)` when it was cancelled.
     @discardableResult
     public func run(on scheduler: any TaskScheduler = WorkerPool()) async throws -> JobReport {
-        let execution = try environment.makeExecution()
+        try await run(try environment.makeExecution(), on: scheduler)
+    }
+
+    /// Runs an execution of the environment's job that somebody else wants to watch.
+    @discardableResult
+    public func run(_ execution: JobExecution, on scheduler: any TaskScheduler = WorkerPool()) async throws -> JobReport
+    {
         let start = MonotonicTime.now
-        let service = ForegroundJob(execution: execution, scheduler: scheduler)
-        var logger = Logger(label: name)
-        logger.logLevel = .critical
-        var configuration = ServiceGroupConfiguration(
-            services: [
-                .init(
-                    service: service, successTerminationBehavior: .gracefullyShutdownGroup,
-                    failureTerminationBehavior: .cancelGroup)
-            ], cancellationSignals: [.sigint, .sigterm], logger: logger)
-        configuration.maximumCancellationDuration = .seconds(30)
-        let group = ServiceGroup(configuration: configuration)
         let progress = output == .progress ? ProgressLine(execution, start: start) : nil
         progress?.start()
-        var failure: (any Error)?
-        do { try await group.run() } catch { failure = error }
+        let result: Result<JobOutcome, any Error>
+        do { result = .success(try await runHeedingSignals(execution, on: scheduler)) } catch {
+            result = .failure(error)
+        }
         progress?.stop()
         let report = JobReport(of: execution, seconds: start.secondsSince)
-        if failure == nil && !service.hasFinished { failure = CancellationError() }
-        if let failure {
-            if failure is CancellationError {
-                ProgressLine.write("stopped: nothing was published\n")
-                throw ExitCode(130)
-            }
-            throw failure
-        }
-        switch output {
-        case .progress: ProgressLine.write(ProgressLine.summary(report))
-        case .json: print(try report.json)
-        case .quiet: break
+        switch result {
+        case .failure(is CancellationError):
+            let kept = environment.settings.checkpoints == nil ? "nothing was published" : "no last checkpoint"
+            ProgressLine.write("cancelled: \(kept)\n")
+            throw ExitCode(130)
+        case .failure(let error): throw error
+        case .success(let outcome): show(report, outcome)
         }
         return report
     }
-}
 
-/// The job as the one service of a foreground process.
-private final class ForegroundJob: Service {
-    let execution: JobExecution
-    let scheduler: any TaskScheduler
-    private let finished = Counter()
-
-    var hasFinished: Bool { finished.value > 0 }
-
-    init(execution: JobExecution, scheduler: any TaskScheduler) {
-        self.execution = execution
-        self.scheduler = scheduler
+    private func show(_ report: JobReport, _ outcome: JobOutcome) {
+        var report = report
+        if case .stopped(let snapshot) = outcome { report.stoppedWith = snapshot }
+        switch output {
+        case .progress:
+            if let snapshot = report.stoppedWith {
+                ProgressLine.write("stopped: \(snapshot.kind.rawValue) snapshot \(snapshot.path ?? "none")\n")
+            }
+            ProgressLine.write(ProgressLine.summary(report))
+        case .json: if let json = try? report.json { print(json) }
+        case .quiet: break
+        }
     }
 
-    func run() async throws {
-        try await execution.run(on: scheduler)
-        finished.add(1)
+    /// The job beside what listens for signals and for event time.
+    private func runHeedingSignals(
+        _ execution: JobExecution, on scheduler: any TaskScheduler
+    ) async throws -> JobOutcome {
+        let stopping = stopping
+        return try await withThrowingTaskGroup(of: JobOutcome?.self) { group in
+            group.addTask { try await execution.run(on: scheduler) }
+            group.addTask {
+                var isFirst = true
+                for await _ in await UnixSignalsSequence(trapping: .sigint, .sigterm) {
+                    if isFirst && stopping.isPossible {
+                        ProgressLine.write("\nstopping; once more cancels\n")
+                        Task { await Self.stop(execution, stopping) }
+                    } else {
+                        execution.cancel()
+                    }
+                    isFirst = false
+                }
+                return nil
+            }
+            if let moment = stopping.watermark {
+                group.addTask {
+                    while !Task.isCancelled {
+                        try? await Task.sleep(for: .milliseconds(10))
+                        if let time = JobReport(of: execution, seconds: 0).eventTime, time >= moment {
+                            await Self.stop(execution, stopping)
+                            break
+                        }
+                    }
+                    return nil
+                }
+            }
+            defer { group.cancelAll() }
+            while let outcome = try await group.next() { if let outcome { return outcome } }
+            throw CancellationError()
+        }
+    }
+
+    private static func stop(_ execution: JobExecution, _ policy: StopPolicy) async {
+        let escalation = policy.timeout.map { timeout in
+            Task {
+                try await Task.sleep(for: timeout)
+                ProgressLine.write("the stop took longer than \(timeout): cancelling\n")
+                execution.cancel()
+            }
+        }
+        do { try await execution.stop(policy.mode) } catch {
+            ProgressLine.write("not stopped, the job goes on: \(error)\n")
+        }
+        escalation?.cancel()
     }
 }

@@ -44,6 +44,10 @@ final class ProgressLine: Sendable {
         var text = "done: \(line(report))\n"
         text += "      \(grouped(report.recordsOut)) records out, \(rounded(report.seconds)) s, "
         text += "\(rounded(report.cpuSeconds)) CPU s, peak memory \(report.peakMemoryBytes >> 20) MiB\n"
+        if report.checkpoints > 0 {
+            text += "      \(grouped(report.checkpoints)) checkpoints, longest pause "
+            text += "\(rounded(report.checkpointPauseMillis)) ms\n"
+        }
         if report.lateDropped > 0 {
             text += "      \(grouped(report.lateDropped)) records were too late for their windows\n"
         }

@@ -58,11 +58,17 @@ struct RunCommand<Job: StreamJob>: AsyncParsableCommand {
 
     @OptionGroup(title: "Job options") var job: Job
     @OptionGroup(title: "Engine options") var options: EngineOptions
+    @OptionGroup(title: "Checkpoints and stops") var checkpoints: CheckpointArguments
 
     mutating func run() async throws {
-        let environment = StreamEnvironment(settings: try options.settings())
+        var settings = try options.settings()
+        settings.jobName = Job.jobName
+        try checkpoints.apply(to: &settings)
+        let environment = StreamEnvironment(settings: settings)
         try job.build(environment)
-        try await JobRunner(name: Job.jobName, environment: environment, output: options.reportStyle).run()
+        try await JobRunner(
+            name: Job.jobName, environment: environment, output: options.reportStyle, stopping: checkpoints.stopPolicy
+        ).run()
     }
 }
 

@@ -18,6 +18,8 @@ public protocol NexmarkQuery: Sendable {
 public enum NexmarkOutput: Sendable {
     /// Nowhere: for measuring.
     case blackHole
+    /// Into files of a directory, a row per line in golden form.
+    case files(String)
     /// Into a table in memory.
     case result(NexmarkResult)
 }
@@ -27,6 +29,9 @@ extension NexmarkQuery {
         let rows = try rows(input, in: env)
         switch output {
         case .blackHole: rows.write(to: .blackHole())
+        case .files(let directory):
+            rows.map { GoldenTable.row($0.columns) }
+                .write(to: .files(directory.hasSuffix("/") ? directory : directory + "/", format: .lines))
         case .result(let result): rows.write(to: ResultSink(result: result))
         }
     }

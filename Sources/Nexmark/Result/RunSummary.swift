@@ -39,11 +39,14 @@ public struct RunSummary: Sendable {
     /// Runs a job to its end and measures it.
     ///
     /// - Parameter events: how many events went in, when that is not what the sources count.
-    public static func run(_ name: String, events: Int64?, in env: StreamEnvironment) async throws -> RunSummary {
+    public static func run(
+        _ name: String, events: Int64?, in env: StreamEnvironment, stopping: StopPolicy = StopPolicy()
+    ) async throws -> RunSummary {
+        let runner = JobRunner(name: name, environment: env, output: .quiet, stopping: stopping)
         let execution = try env.makeExecution()
         let cpu = ProcessUsage().cpuSeconds
         let start = MonotonicTime.now
-        try await execution.run()
+        try await runner.run(execution)
         let wall = start.secondsSince
         let sources = env.graph.nodes.filter { $0.kind == "source" }
         let rows = env.graph.nodes.filter { $0.kind == "sink" }

@@ -37,6 +37,16 @@ struct NexmarkRunCommand: AsyncParsableCommand {
     @Option(help: "Write the final table to this file.")
     var golden: String?
 
+    @Option(
+        help: ArgumentHelp(
+            "Write the rows to files in this directory, one row per line, exactly once. Rows of a table with a key "
+                + "come as changes: the last row of a key, in the order of the files' names, is the one that counts.",
+            valueName: "dir"))
+    var sink: String?
+
+    @OptionGroup(title: "Checkpoints and stops")
+    var checkpoints: CheckpointArguments
+
     @Flag(help: "Generate every field of every event, also those that the query does not read.")
     var fullRows = false
 
@@ -47,6 +57,10 @@ struct NexmarkRunCommand: AsyncParsableCommand {
         guard (input == nil) != (events == nil) else { throw ValidationError("give either --input or --events") }
         if let events, events < 0 { throw ValidationError("--events must not be negative, not \(events)") }
         guard parallelism >= 1 else { throw ValidationError("--parallelism must be at least 1, not \(parallelism)") }
+        if golden != nil && sink != nil { throw ValidationError("give either --golden or --sink") }
+        if golden != nil && checkpoints.from != nil {
+            throw ValidationError("--golden shows whole runs only: with --from use --sink")
+        }
         if fullRows && input != nil { throw ValidationError("--full-rows goes with --events") }
     }
 
@@ -60,8 +74,11 @@ struct NexmarkRunCommand: AsyncParsableCommand {
         let env = StreamEnvironment()
         env.settings.parallelism = parallelism
         for assignment in assignments { try env.settings.set(assignment) }
-        try query.build(input, to: file == nil ? .blackHole : .result(result), in: env)
-        let summary = try await RunSummary.run(self.query, events: events, in: env)
+        env.settings.jobName = "nexmark-\(self.query)"
+        try checkpoints.apply(to: &env.settings)
+        let output: NexmarkOutput = sink.map { .files($0) } ?? (file == nil ? .blackHole : .result(result))
+        try query.build(input, to: output, in: env)
+        let summary = try await RunSummary.run(self.query, events: events, in: env, stopping: checkpoints.stopPolicy)
         if let file {
             for row in try result.table.sortedRows() { try file.write(Array((row + "\n").utf8)) }
             try file.close()
