@@ -32,12 +32,60 @@ public protocol FileSystem: Sendable {
     func specialFile(_ path: String) -> String?
     /// Whether a directory bears this name.
     func isDirectory(_ path: String) -> Bool
+    /// The names of all files and directories in a directory, hidden ones too, sorted.
+    func names(in directory: String) throws(ThalwegError) -> [String]
+    /// How many bytes a file has now.
+    func byteCount(of path: String) throws(ThalwegError) -> Int64
+    /// Makes a directory and those above it, as far as they are not there.
+    func makeDirectory(_ path: String) throws(ThalwegError)
+    /// Removes a file; none there is no error, one that stays is.
+    func removeFile(_ path: String) throws(ThalwegError)
+    /// Removes a directory with all that is in it, or a file; nothing there is no error. Links are not followed.
+    func removeTree(_ path: String) throws(ThalwegError)
+    /// Makes the names in a directory, added and removed ones, survive a loss of power.
+    func syncDirectory(_ path: String) throws(ThalwegError)
+    /// Opens a file that is there to write on from `byteCount`; what was behind is cut off.
+    ///
+    /// - Throws: kind `corrupt` when the file is shorter than that.
+    func reopen(_ path: String, truncatedTo byteCount: Int64) throws(ThalwegError) -> any FileOutput
 }
 
 extension FileSystem {
     public func specialFile(_ path: String) -> String? { nil }
 
     public func isDirectory(_ path: String) -> Bool { false }
+
+    public func names(in directory: String) throws(ThalwegError) -> [String] {
+        throw Self.lacking("list a directory", directory)
+    }
+
+    public func byteCount(of path: String) throws(ThalwegError) -> Int64 { throw Self.lacking("look up a file", path) }
+
+    public func makeDirectory(_ path: String) throws(ThalwegError) { throw Self.lacking("make a directory", path) }
+
+    public func removeFile(_ path: String) throws(ThalwegError) { remove(path) }
+
+    public func removeTree(_ path: String) throws(ThalwegError) { throw Self.lacking("remove a directory", path) }
+
+    public func syncDirectory(_ path: String) throws(ThalwegError) { throw Self.lacking("sync a directory", path) }
+
+    public func reopen(_ path: String, truncatedTo byteCount: Int64) throws(ThalwegError) -> any FileOutput {
+        throw Self.lacking("write on in a file", path)
+    }
+
+    private static func lacking(_ what: String, _ path: String) -> ThalwegError {
+        ThalwegError(
+            .job, "this file system cannot \(what)", detail: "\(path) in a \(Self.self)",
+            hint: "use a file system that can, such as LocalFileSystem")
+    }
+
+    /// The error of ``reopen(_:truncatedTo:)`` when bytes that were promised are gone.
+    public static func tooShort(_ path: String, has count: Int64, promised: Int64) -> ThalwegError {
+        ThalwegError(
+            .corrupt, "a file is shorter than what was written to it",
+            detail: "\(path) has \(count) bytes, \(promised) were made durable",
+            hint: "restore the file, or start from a snapshot that is older")
+    }
 }
 
 /// A file being written.

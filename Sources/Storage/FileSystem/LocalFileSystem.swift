@@ -58,7 +58,7 @@ public struct LocalFileSystem: FileSystem {
         }
     }
 
-    private func names(in directory: String) throws(ThalwegError) -> [String] {
+    public func names(in directory: String) throws(ThalwegError) -> [String] {
         guard let stream = opendir(directory) else { throw Self.failure(errno, "list", directory) }
         defer { closedir(stream) }
         var names: [String] = []
@@ -74,7 +74,16 @@ public struct LocalFileSystem: FileSystem {
             }
             if name != "." && name != ".." { names.append(name) }
         }
-        return names
+        return names.sorted()
+    }
+
+    public func byteCount(of path: String) throws(ThalwegError) -> Int64 {
+        var status = stat()
+        guard stat(path, &status) == 0 else { throw Self.failure(errno, "look up", path) }
+        guard status.st_mode & S_IFMT == S_IFREG else {
+            throw ThalwegError(.input, "not a plain file", detail: path, hint: "check the path")
+        }
+        return Int64(status.st_size)
     }
 
     public func open(_ path: String) throws(ThalwegError) -> any ByteSource { try FileByteSource(path: path) }
@@ -88,6 +97,27 @@ public struct LocalFileSystem: FileSystem {
         return LocalFileOutput(descriptor: descriptor, path: path)
     }
 
+    public func reopen(_ path: String, truncatedTo byteCount: Int64) throws(ThalwegError) -> any FileOutput {
+        let descriptor = Glibc.open(path, O_WRONLY | O_CLOEXEC)
+        guard descriptor >= 0 else { throw Self.failure(errno, "open", path) }
+        let output = LocalFileOutput(descriptor: descriptor, path: path)
+        var status = stat()
+        guard fstat(descriptor, &status) == 0 else { throw Self.failure(errno, "look up", path) }
+        // Cutting to more than there is would fill the gap with zeros.
+        guard Int64(status.st_size) >= byteCount else {
+            throw Self.tooShort(path, has: Int64(status.st_size), promised: byteCount)
+        }
+        guard ftruncate(descriptor, off_t(byteCount)) == 0 else { throw Self.failure(errno, "cut", path) }
+        guard lseek(descriptor, 0, SEEK_END) == off_t(byteCount) else { throw Self.failure(errno, "move in", path) }
+        return output
+    }
+
+    public func makeDirectory(_ path: String) throws(ThalwegError) {
+        try makeDirectories(above: path.hasSuffix("/") ? path : path + "/")
+        // Something that is no directory may bear the name.
+        guard isDirectory(path) else { throw Self.failure(ENOTDIR, "create directory", path) }
+    }
+
     private func makeDirectories(above path: String) throws(ThalwegError) {
         for slash in path.indices where path[slash] == "/" && slash != path.startIndex {
             let prefix = String(path[..<slash])
@@ -98,10 +128,21 @@ public struct LocalFileSystem: FileSystem {
     public func rename(_ path: String, to newPath: String) throws(ThalwegError) {
         guard Glibc.rename(path, newPath) == 0 else { throw Self.failure(errno, "rename to \(newPath)", path) }
         // The new name must survive a loss of power too.
-        let descriptor = Glibc.open(Self.split(newPath).directory, O_RDONLY | O_CLOEXEC)
-        guard descriptor >= 0 else { return }
+        try syncDirectory(Self.split(newPath).directory)
+    }
+
+    public func syncDirectory(_ path: String) throws(ThalwegError) {
+        let descriptor = Glibc.open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        if descriptor < 0 {
+            // A directory that may be written but not read cannot be synced on its own.
+            if errno == EACCES { return }
+            throw Self.failure(errno, "sync directory", path)
+        }
         defer { Glibc.close(descriptor) }
-        guard fsync(descriptor) == 0 || errno == EINVAL else { throw Self.failure(errno, "sync directory of", newPath) }
+        // Some mounts cannot sync directories and say so.
+        guard fsync(descriptor) == 0 || errno == EINVAL || errno == ENOTSUP else {
+            throw Self.failure(errno, "sync directory", path)
+        }
     }
 
     public func specialFile(_ path: String) -> String? {
@@ -116,6 +157,28 @@ public struct LocalFileSystem: FileSystem {
     }
 
     public func remove(_ path: String) { unlink(path) }
+
+    public func removeFile(_ path: String) throws(ThalwegError) {
+        guard unlink(path) == 0 || errno == ENOENT else { throw Self.failure(errno, "remove", path) }
+    }
+
+    public func removeTree(_ path: String) throws(ThalwegError) { try removeTree(path, depth: 0) }
+
+    private func removeTree(_ path: String, depth: Int) throws(ThalwegError) {
+        var status = stat()
+        guard lstat(path, &status) == 0 else {
+            if errno == ENOENT { return }
+            throw Self.failure(errno, "look up", path)
+        }
+        guard status.st_mode & S_IFMT == S_IFDIR else { return try removeFile(path) }
+        guard depth < Self.depthMax else {
+            throw ThalwegError(
+                .input, "a directory is too deep to be removed", detail: "\(path): at most \(Self.depthMax) levels",
+                hint: "remove it by hand")
+        }
+        for name in try names(in: path) { try removeTree(path + "/" + name, depth: depth + 1) }
+        guard rmdir(path) == 0 || errno == ENOENT else { throw Self.failure(errno, "remove directory", path) }
+    }
 
     public func isDirectory(_ path: String) -> Bool {
         var status = stat()

@@ -8,6 +8,8 @@ import ThalwegBase
 /// A file system in memory. Directories exist as soon as a file lies below them.
 public final class MemoryFileSystem: FileSystem {
     private let contents: Guarded<[String: [UInt8]]>
+    /// Directories that were made, without those that are there for a file below them.
+    private let made = Guarded<Set<String>>([])
 
     public init(_ files: [String: String] = [:]) { contents = Guarded(files.mapValues { Array($0.utf8) }) }
 
@@ -59,6 +61,53 @@ public final class MemoryFileSystem: FileSystem {
     }
 
     public func remove(_ path: String) { self[path] = nil }
+
+    public func isDirectory(_ path: String) -> Bool {
+        let root = Self.directory(path)
+        let isAboveFile = contents.withLock { $0.keys.contains { $0.hasPrefix(root) } }
+        return isAboveFile || made.withLock { $0.contains { $0.hasPrefix(root) } }
+    }
+
+    public func names(in directory: String) throws(ThalwegError) -> [String] {
+        let root = Self.directory(directory)
+        guard isDirectory(directory) else { throw Self.missing(directory) }
+        let below = contents.withLock { Array($0.keys) } + made.withLock { Array($0) }
+        let names = below.filter { $0.hasPrefix(root) && $0.count > root.count }.map {
+            String($0.dropFirst(root.count).prefix { $0 != "/" })
+        }
+        return Set(names).sorted()
+    }
+
+    public func byteCount(of path: String) throws(ThalwegError) -> Int64 {
+        guard let bytes = self[path] else { throw Self.missing(path) }
+        return Int64(bytes.count)
+    }
+
+    public func makeDirectory(_ path: String) throws(ThalwegError) {
+        let root = Self.directory(path)
+        made.withLock { _ = $0.insert(root) }
+    }
+
+    public func removeTree(_ path: String) throws(ThalwegError) {
+        let root = Self.directory(path)
+        contents.withLock { $0 = $0.filter { $0.key != path && !$0.key.hasPrefix(root) } }
+        made.withLock { $0 = $0.filter { !$0.hasPrefix(root) } }
+    }
+
+    public func syncDirectory(_ path: String) throws(ThalwegError) {
+        guard isDirectory(path) else { throw Self.missing(path) }
+    }
+
+    public func reopen(_ path: String, truncatedTo byteCount: Int64) throws(ThalwegError) -> any FileOutput {
+        guard let bytes = self[path] else { throw Self.missing(path) }
+        guard Int64(bytes.count) >= byteCount else {
+            throw Self.tooShort(path, has: Int64(bytes.count), promised: byteCount)
+        }
+        self[path] = Array(bytes.prefix(Int(byteCount)))
+        return Output(path: path, disk: self)
+    }
+
+    private static func directory(_ path: String) -> String { path.hasSuffix("/") ? path : path + "/" }
 
     public static func missing(_ path: String) -> ThalwegError {
         ThalwegError(.input, "no such file or directory", detail: path, hint: "check the path")

@@ -20,6 +20,10 @@ public struct DiskFaults: Sendable {
     public var failsRenameTo: Set<String> = []
     /// Whether creating files fails.
     public var failsCreate = false
+    /// Bytes that come back damaged: for a file, what its byte at an offset is mixed (exclusive or) with.
+    public var damaged: [String: [UInt64: UInt8]] = [:]
+    /// Called before every read, write and sync with its path: how a slow disk passes virtual time, or waits.
+    public var onAccess: (@Sendable (_ path: String) -> Void)?
 
     public init() {}
 }
@@ -49,11 +53,18 @@ public final class FaultyFileSystem: FileSystem {
             throw ThalwegError(.input, "file may not be read", detail: "file \(path)", hint: "check its permissions")
         }
         let source = try base.open(path)
-        guard let limit = faults.brokenFrom[path] else { return source }
+        let damage = faults.damaged[path] ?? [:]
+        let limit = faults.brokenFrom[path] ?? UInt64(Int64.max)
+        if faults.brokenFrom[path] == nil && damage.isEmpty && faults.onAccess == nil { return source }
         return ClosureByteSource(name: path) { offset, buffer throws(ThalwegError) in
+            faults.onAccess?(path)
             guard offset < limit else { throw Self.broken("read", path) }
-            let count = min(buffer.count, Int(limit - offset))
-            return try source.read(at: offset, into: UnsafeMutableRawBufferPointer(rebasing: buffer[..<count]))
+            let asked = min(buffer.count, Int(limit - offset))
+            let count = try source.read(at: offset, into: UnsafeMutableRawBufferPointer(rebasing: buffer[..<asked]))
+            for (place, mask) in damage where place >= offset && place < offset + UInt64(count) {
+                buffer[Int(place - offset)] ^= mask
+            }
+            return count
         }
     }
 
@@ -68,6 +79,32 @@ public final class FaultyFileSystem: FileSystem {
     }
 
     public func remove(_ path: String) { base.remove(path) }
+
+    public func specialFile(_ path: String) -> String? { base.specialFile(path) }
+
+    public func isDirectory(_ path: String) -> Bool { base.isDirectory(path) }
+
+    public func names(in directory: String) throws(ThalwegError) -> [String] { try base.names(in: directory) }
+
+    public func byteCount(of path: String) throws(ThalwegError) -> Int64 { try base.byteCount(of: path) }
+
+    public func makeDirectory(_ path: String) throws(ThalwegError) {
+        if faults.failsCreate { throw Self.full(path) }
+        try base.makeDirectory(path)
+    }
+
+    public func removeFile(_ path: String) throws(ThalwegError) { try base.removeFile(path) }
+
+    public func removeTree(_ path: String) throws(ThalwegError) { try base.removeTree(path) }
+
+    public func syncDirectory(_ path: String) throws(ThalwegError) {
+        if faults.failsSync { throw Self.broken("sync", path) }
+        try base.syncDirectory(path)
+    }
+
+    public func reopen(_ path: String, truncatedTo byteCount: Int64) throws(ThalwegError) -> any FileOutput {
+        Output(base: try base.reopen(path, truncatedTo: byteCount), path: path, disk: self)
+    }
 
     private static func broken(_ doing: String, _ path: String) -> ThalwegError {
         ThalwegError(
@@ -102,11 +139,13 @@ public final class FaultyFileSystem: FileSystem {
         }
 
         func write(_ bytes: UnsafeRawBufferPointer) throws(ThalwegError) {
+            disk.faults.onAccess?(path)
             guard disk.take(bytes.count) else { throw FaultyFileSystem.full(path) }
             try base.write(bytes)
         }
 
         func sync() throws(ThalwegError) {
+            disk.faults.onAccess?(path)
             if disk.faults.failsSync { throw FaultyFileSystem.broken("sync", path) }
             try base.sync()
         }
