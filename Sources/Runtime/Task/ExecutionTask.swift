@@ -90,8 +90,9 @@ final class ExecutionTask {
             var snapshot = OperatorSnapshot(
                 operatorName: name, subtask: subtask, maxParallelism: 1, barrier: barrier, isFinal: true)
             try op.snapshot?(&snapshot)
-            for persist in snapshot.persists { try persist() }
+            // First the ledger: when something cannot be made durable, it is discarded with the rest.
             commits.add(snapshot.commits)
+            for persist in snapshot.persists { try persist() }
         }
     }
 
