@@ -7,31 +7,165 @@ import ThalwegFormats
 import ThalwegOperator
 import ThalwegStorage
 
-/// Writes a file, or a directory with one part per subtask (`part-0.csv`...) when the path ends in `/`.
+/// Writes a file, or a directory of parts when the path ends in `/`; each record exactly once.
 ///
-/// What is being written lies beside its final place under a name that begins with `.`; when the whole job has
-/// succeeded it is renamed. A job that fails leaves neither a partial file nor a changed old one.
+///     .write(to: .files("hot-items.csv", format: .csv))
+///     .write(to: FileSink("orders/", format: .json).partitioned { "day=\($0.day)" })
+///
+/// What is being written lies beside its final place under a name that begins with `.`; it is renamed when what it
+/// belongs to is complete:
+///
+/// - One file appears when the input has ended and the whole job has succeeded. Over restarts it is cut back to the
+///   checkpoint that the job goes back to, and written on.
+/// - Parts of a directory appear with the checkpoint that follows their closing; see ``RollingPolicy``. They are called
+///   `part-<checkpoint>-<subtask>-<number>`, which sorts in the order of appearance. In a job without checkpoints and
+///   without a policy, there is one `part-<subtask>` for each subtask, and all appear at the end.
+///
+/// A job without checkpoints that fails leaves neither a partial file nor a changed old one. One with checkpoints keeps
+/// its unfinished files, as they are needed to go on; those that no checkpoint needs are removed at the next start.
+///
+/// Not promised: that two jobs can share a directory, that a job can go back to a checkpoint older than the last one it
+/// went on from, or that finished files may be taken away before the checkpoint after theirs is complete.
 public struct FileSink<Element: Sendable>: Sink {
     public let kind = "files"
     public let path: String
     public let format: OutputFormat<Element>
     let fileSystem: any FileSystem
+    let rolling: RollingPolicy?
+    private(set) var partition: (@Sendable (Element) throws -> String)?
+    private(set) var partitionCommit: PartitionCommit?
+    /// The files of a writer that are open at a time; others are closed and opened again when needed.
+    public var openFilesMax = 64
+    /// The unfinished files that a writer may have, and the partitions whose marker it may owe.
+    public var unfinishedFilesMax = 10_000
 
+    /// - Parameter rolling: when the parts of a directory are closed; nil: at every checkpoint if there are any.
     public init(
-        _ path: String, format: OutputFormat<Element>, fileSystem: any FileSystem = LocalFileSystem()
+        _ path: String, format: OutputFormat<Element>, rolling: RollingPolicy? = nil,
+        fileSystem: any FileSystem = LocalFileSystem()
     ) {
         self.path = path
         self.format = format
+        self.rolling = rolling
         self.fileSystem = fileSystem
     }
 
+    /// Divides the output into directories below the path, such as `day=2024-05-01` or `eu/day=1`.
+    ///
+    /// - Parameters:
+    ///   - name: the directory of a record, relative to the path; no component may be empty or begin with `.` or `_`.
+    ///   - commit: how readers are told about a partition; nil leaves them to look.
+    public func partitioned(
+        commit: PartitionCommit? = nil, by name: @escaping @Sendable (Element) throws -> String
+    ) -> FileSink {
+        var sink = self
+        sink.partition = name
+        sink.partitionCommit = commit
+        return sink
+    }
+
     /// One file has one writer.
-    public var parallelismMax: Int? { path.hasSuffix("/") ? nil : 1 }
+    public var parallelismMax: Int? { place.isDirectory ? nil : 1 }
+
+    var place: FilePlace { FilePlace(path: path, fileExtension: format.name) }
 
     public func makeWriter(_ context: SinkContext) throws -> FileSinkWriter<Element> {
-        let final = path.hasSuffix("/") ? "\(path)part-\(context.subtask).\(format.name)" : path
-        return try FileSinkWriter(final, format, fileSystem)
+        try check()
+        return try FileSinkWriter(self, context)
     }
+
+    private func check() throws(ThalwegError) {
+        guard !path.isEmpty else {
+            throw ThalwegError(.job, "an output has no path", hint: "name a file, or a directory with / at its end")
+        }
+        guard rolling?.isValid ?? true, openFilesMax > 0, unfinishedFilesMax > 0 else {
+            throw ThalwegError(
+                .job, "a bound of a file sink is not positive", detail: path,
+                hint: "leave out bounds that are not wanted")
+        }
+        if let marker = partitionCommit?.name {
+            guard marker.hasPrefix("_"), !marker.contains("/"), marker.utf8.count <= FilePlace.nameBytesMax else {
+                throw ThalwegError(
+                    .job, "the marker of a partition has a bad name", detail: "\"\(marker)\" in \(path)",
+                    hint: "begin it with _ so that sources pass over it, such as _SUCCESS")
+            }
+        }
+        guard !place.isDirectory else { return }
+        guard rolling == nil, partition == nil else {
+            throw ThalwegError(
+                .job, "one file can neither roll nor be partitioned", detail: path,
+                hint: "end the path in / to write a directory of parts")
+        }
+        guard !fileSystem.isDirectory(path) else {
+            throw ThalwegError(
+                .job, "an output is a directory", detail: path,
+                hint: "name a file in it, or end the path in / to write one part per subtask")
+        }
+        if let kind = fileSystem.specialFile(path) {
+            throw ThalwegError(
+                .job, "an output is not a plain file", detail: "\(path) is \(kind)",
+                hint: "an output is replaced as a whole: name a plain file, or write to .print() for standard output")
+        }
+    }
+
+    /// Renames what was prepared; what bears its final name already was renamed by an earlier call.
+    public func commit(_ committables: [FileCommittable]) throws {
+        for file in committables where file.kind == .part { try publish(file) }
+        guard let commit = partitionCommit else { return }
+        var directories: Set<String> = []
+        for file in committables {
+            switch (commit.moment, file.kind) {
+            case (.whenFinished, .marker): directories.insert(file.final)
+            case (.afterCheckpoint, .part): directories.insert(String(file.final.prefix(through: file.final.lastSlash)))
+            default: break
+            }
+        }
+        for directory in directories.sorted() { try mark(directory, commit) }
+    }
+
+    private func publish(_ file: FileCommittable) throws(ThalwegError) {
+        if let count = try fileSystem.byteCountIfThere(of: file.temporary) {
+            guard count == file.byteCount else { throw Self.damaged(file, "\(file.temporary) has \(count) bytes") }
+            return try fileSystem.rename(file.temporary, to: file.final)
+        }
+        guard let count = try fileSystem.byteCountIfThere(of: file.final) else {
+            throw Self.damaged(file, "neither \(file.temporary) nor \(file.final) is there")
+        }
+        guard count == file.byteCount else {
+            throw Self.damaged(file, "\(file.temporary) is gone, and \(file.final) has \(count) bytes")
+        }
+    }
+
+    private static func damaged(_ file: FileCommittable, _ found: String) -> ThalwegError {
+        ThalwegError(
+            .corrupt, "output of a checkpoint is not as it was prepared",
+            detail: "\(found); \(file.byteCount) bytes were prepared",
+            hint: "put the file back, or start from a checkpoint whose files are there")
+    }
+
+    private func mark(_ directory: String, _ commit: PartitionCommit) throws(ThalwegError) {
+        guard try fileSystem.byteCountIfThere(of: directory + commit.name) == nil else { return }
+        if commit.moment == .whenFinished {
+            // Whoever publishes the last file finds no other, and writes the marker.
+            let names = try fileSystem.names(in: directory)
+            guard !names.contains(where: { place.owner(ofUnfinished: $0) != nil }) else { return }
+        }
+        let temporary = directory + FilePlace.unfinished(commit.name)
+        let output = try fileSystem.create(temporary)
+        defer { output.close() }
+        try output.sync()
+        try fileSystem.rename(temporary, to: directory + commit.name)
+    }
+
+    /// Removes what was prepared, but for files that an earlier checkpoint has as unfinished ones.
+    public func abort(_ committables: [FileCommittable]) {
+        for file in committables where file.kind == .part && !file.isKept { fileSystem.remove(file.temporary) }
+    }
+}
+
+extension String {
+    /// The last `/`; of a path without one, its beginning.
+    fileprivate var lastSlash: Index { lastIndex(of: "/") ?? startIndex }
 }
 
 extension FileSink: LocatedSink {
@@ -41,80 +175,6 @@ extension FileSink: LocatedSink {
 extension Sink {
     /// Writes a file, or a directory of parts when the path ends in `/`.
     public static func files<Element: Sendable>(
-        _ path: String, format: OutputFormat<Element>
-    ) -> FileSink<Element> where Self == FileSink<Element> { FileSink(path, format: format) }
-}
-
-/// Writes one file of a ``FileSink``.
-public final class FileSinkWriter<Element>: SinkWriter where Element: Sendable {
-    /// Bytes are handed to the file system in pieces of this size.
-    static var bufferBytes: Int { 256 * 1024 }
-
-    private let final: String
-    private let temporary: String
-    private let fileSystem: any FileSystem
-    private let output: any FileOutput
-    private let writer: any RecordWriter<Element>
-    private var buffer = OutputBuffer(capacity: 320 * 1024)
-    private var isPrepared = false
-
-    init(_ final: String, _ format: OutputFormat<Element>, _ fileSystem: any FileSystem) throws(ThalwegError) {
-        guard !final.isEmpty else {
-            throw ThalwegError(.job, "an output has no path", hint: "name a file, or a directory with / at its end")
-        }
-        guard !fileSystem.isDirectory(final) else {
-            throw ThalwegError(
-                .job, "an output is a directory", detail: final,
-                hint: "name a file in it, or end the path in / to write one part per subtask")
-        }
-        if let kind = fileSystem.specialFile(final) {
-            throw ThalwegError(
-                .job, "an output is not a plain file", detail: "\(final) is \(kind)",
-                hint: "an output is replaced as a whole: name a plain file, or write to .print() for standard output")
-        }
-        self.final = final
-        self.fileSystem = fileSystem
-        let slash = final.lastIndex(of: "/").map { final.index(after: $0) } ?? final.startIndex
-        temporary = final[..<slash] + "." + final[slash...] + ".inprogress"
-        writer = try format.makeWriter()
-        output = try fileSystem.create(temporary)
-        do throws(ThalwegError) {
-            try writer.writeHeader(to: &buffer)
-        } catch {
-            output.close()
-            fileSystem.remove(temporary)
-            throw error
-        }
-    }
-
-    public func write(_ batch: Batch<Element>) throws {
-        try writer.write(UnsafeBufferPointer(start: batch.rows, count: batch.count), to: &buffer)
-        if buffer.count >= Self.bufferBytes { try drain() }
-    }
-
-    private func drain() throws(ThalwegError) {
-        let output = self.output
-        try buffer.withBytes { bytes throws(ThalwegError) in try output.write(bytes) }
-        buffer.removeAll()
-    }
-
-    public func prepare(_ request: PrepareRequest) throws -> PreparedOutput<NoCommittable, NoWriterState> {
-        guard request.isFinal else { return PreparedOutput() }
-        try drain()
-        try output.sync()
-        output.close()
-        isPrepared = true
-        let (temporary, final, fileSystem) = (self.temporary, self.final, self.fileSystem)
-        return PreparedOutput(
-            publish: SinkCommit(
-                final, commit: { try fileSystem.rename(temporary, to: final) },
-                abort: { fileSystem.remove(temporary) }))
-    }
-
-    public func close() {
-        guard !isPrepared else { return }
-        isPrepared = true
-        output.close()
-        fileSystem.remove(temporary)
-    }
+        _ path: String, format: OutputFormat<Element>, rolling: RollingPolicy? = nil
+    ) -> FileSink<Element> where Self == FileSink<Element> { FileSink(path, format: format, rolling: rolling) }
 }

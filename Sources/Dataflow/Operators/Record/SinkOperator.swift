@@ -12,9 +12,7 @@ public final class SinkOperator<S: Sink>: OneInputOperator {
     @usableFromInline let sink: S
     @usableFromInline let writer: S.Writer
     private let context: OperatorContext
-    /// Prepared output of checkpoints that are not known to be committed: each snapshot carries it along, as the
-    /// checkpoint it belongs to may never be complete.
-    private var uncommitted: [(checkpoint: Int64, committables: [S.Writer.Committable])] = []
+    private let ledger: SinkLedger<S>
 
     @usableFromInline static var committablesName: String { "$committables" }
     @usableFromInline static var writerName: String { "$writer" }
@@ -32,6 +30,7 @@ public final class SinkOperator<S: Sink>: OneInputOperator {
         self.sink = sink
         self.writer = writer
         self.context = context
+        ledger = SinkLedger(sink)
     }
 
     @inlinable
@@ -39,25 +38,25 @@ public final class SinkOperator<S: Sink>: OneInputOperator {
 
     public func snapshot(into snapshot: inout OperatorSnapshot) throws {
         let prepared = try writer.prepare(
-            PrepareRequest(checkpoint: snapshot.barrier.checkpoint, isFinal: snapshot.isFinal))
-        if let persist = prepared.persist { snapshot.persist(persist) }
-        if let publish = prepared.publish { snapshot.commit(publish) }
+            PrepareRequest(
+                checkpoint: snapshot.barrier.checkpoint, isFinal: snapshot.isFinal, time: snapshot.barrier.time))
+        let checkpoint = snapshot.barrier.checkpoint
+        let ledger = ledger
+        ledger.add(prepared, checkpoint: checkpoint)
+        if !ledger.isPersisted { snapshot.persist { try ledger.persist(upTo: checkpoint) } }
         if !prepared.state.isEmpty { try snapshot.add(prepared.state, state: Self.writerName) }
-        if !prepared.committables.isEmpty {
-            uncommitted.append((snapshot.barrier.checkpoint, prepared.committables))
-            snapshot.commit(commit(of: prepared.committables))
-        }
-        if !uncommitted.isEmpty {
-            try snapshot.add(uncommitted.flatMap(\.committables), state: Self.committablesName)
-        }
+        guard ledger.hasCommits else { return }
+        let committables = ledger.committables
+        if !committables.isEmpty { try snapshot.add(committables, state: Self.committablesName) }
+        snapshot.commit(
+            SinkCommit(
+                label, commit: { try ledger.commit(upTo: checkpoint) }, abort: { ledger.abort(upTo: checkpoint) }))
     }
 
-    public func completed(_ checkpoint: Int64) { uncommitted.removeAll { $0.checkpoint <= checkpoint } }
-
-    private func commit(of committables: [S.Writer.Committable]) -> SinkCommit {
-        let sink = sink
-        return SinkCommit(
-            context.name, commit: { try sink.commit(committables) }, abort: { sink.abort(committables) })
+    /// What error texts call the output of this subtask.
+    private var label: String {
+        let place = (sink as? any LocatedSink)?.location ?? context.name
+        return context.parallelism == 1 ? place : "\(place) (subtask \(context.subtask))"
     }
 
     /// Output of the checkpoint may not have been committed before the crash: it is committed before anything runs.
@@ -66,7 +65,8 @@ public final class SinkOperator<S: Sink>: OneInputOperator {
             let lists = try state.elements(of: Self.committablesName, as: S.Writer.Committable.self)
             for (old, committables) in lists.enumerated()
             where old % context.parallelism == context.subtask && !committables.isEmpty {
-                context.commits.add([commit(of: committables)])
+                // Never discarded: the checkpoint is complete, so the next attempt has to commit what this one could not.
+                context.commits.add([SinkCommit(label, commit: { [sink] in try sink.commit(committables) })])
             }
         }
         if state.hasState(Self.writerName) {
@@ -96,6 +96,6 @@ extension OperatorInstance {
                 case .idle, .active, .splitStarted, .splitFinished, .barrier: break
                 }
             }, isHeldUp: { op.writer.isHeldUp }, isSink: true, snapshot: { try op.snapshot(into: &$0) },
-            restore: { try op.restore(from: $0) }, completed: { op.completed($0) }, close: { op.close() })
+            restore: { try op.restore(from: $0) }, close: { op.close() })
     }
 }

@@ -21,7 +21,9 @@ public protocol Sink<Element>: Sendable {
     /// Makes prepared output visible. Idempotent: after a crash it is called again with the same values, also by a
     /// process that knows nothing of the first call. Called off the tasks' threads, one call at a time.
     func commit(_ committables: [Writer.Committable]) throws
-    /// Discards prepared output that will never be committed.
+    /// Discards prepared output that will never be committed, because the job has failed or goes back to an older
+    /// checkpoint. What a completed checkpoint needs to go on must stay. Not called for a checkpoint that is given up
+    /// while the job goes on: its output is committed with the next one.
     func abort(_ committables: [Writer.Committable])
 }
 
@@ -44,13 +46,19 @@ public struct SinkContext: Sendable {
     public let name: String
     public let subtask: Int
     public let parallelism: Int
+    /// Whether the job goes on from a checkpoint after a failure: what is unfinished then has to outlive the writer.
+    public let isRecoverable: Bool
     /// Makes the runtime look again at a writer that was held up, from any thread.
     public let wake: @Sendable () -> Void
 
-    public init(name: String, subtask: Int, parallelism: Int, wake: @escaping @Sendable () -> Void) {
+    public init(
+        name: String, subtask: Int, parallelism: Int, isRecoverable: Bool = false,
+        wake: @escaping @Sendable () -> Void
+    ) {
         self.name = name
         self.subtask = subtask
         self.parallelism = parallelism
+        self.isRecoverable = isRecoverable
         self.wake = wake
     }
 }
@@ -104,10 +112,13 @@ public struct PrepareRequest: Sendable, Hashable {
     public let checkpoint: Int64
     /// Whether all input has come.
     public let isFinal: Bool
+    /// When the checkpoint was triggered, in milliseconds of processing time.
+    public let time: Int64
 
-    public init(checkpoint: Int64, isFinal: Bool) {
+    public init(checkpoint: Int64, isFinal: Bool, time: Int64 = 0) {
         self.checkpoint = checkpoint
         self.isFinal = isFinal
+        self.time = time
     }
 }
 
