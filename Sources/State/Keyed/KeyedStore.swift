@@ -41,9 +41,7 @@ open class AnyKeyedStore {
     @exclusivity(unchecked) @usableFromInline final var storedMayBeEmpty = false
     /// Which pages of slots are shared with a snapshot.
     @exclusivity(unchecked) @usableFromInline final var sharing = PageSharing()
-    /// The lease of the latest barrier whose snapshot is not yet released, and the number of such barriers.
-    private final var lease: PageLease?
-    private final var frozenCount = 0
+    private final let freezing = PageFreezing()
 
     /// The slot whose key is being processed; every state handle of the operator reads it.
     @inlinable public final var slot: Int {
@@ -99,23 +97,18 @@ open class AnyKeyedStore {
     ///
     /// The state as it is now stays readable until the parts are given up; call ``release()`` once, then or later.
     public final func freeze(operatorName: String, maxParallelism: Int) -> [StatePart] {
-        let next = PageLease()
-        lease?.hold(next)
-        lease = next
-        frozenCount += 1
-        let keys = freezeKeys(operatorName: operatorName, maxParallelism: maxParallelism, next)
-        sharing.begin(next, pages: slotPages)
+        let lease = freezing.begin()
+        let keys = freezeKeys(operatorName: operatorName, maxParallelism: maxParallelism, lease)
+        sharing.begin(lease, pages: slotPages)
         return columns.flatMap { $0.column.freeze($0.name, keys) }
     }
 
     /// A snapshot is done. Pages are shared no more when no other is under way.
     public final func release() {
-        frozenCount -= 1
-        guard frozenCount == 0 else { return }
+        guard freezing.end() else { return }
         sharing.end()
         unfreezeKeys()
         for (_, column) in columns { column.unfreeze() }
-        lease = nil
     }
 
     /// Takes over what a snapshot has of the states hung on this store, which is empty.
@@ -133,7 +126,7 @@ open class AnyKeyedStore {
     func unfreezeKeys() {}
 
     /// Describes a state of the store for a restore.
-    func describe(
+    public func describe(
         _ name: String, _ kind: StateKind, userKey: RecordSchema? = nil, value: RecordSchema? = nil,
         for source: KeyedRestore
     ) -> StateDescriptor {
@@ -141,7 +134,7 @@ open class AnyKeyedStore {
     }
 
     /// Reads a key and gives its slot, made when it is new and ready for every state.
-    func slot(of reader: inout ByteReader, in group: Int, _ source: KeyedRestore) throws -> Int {
+    public func slot(of reader: inout ByteReader, in group: Int, _ source: KeyedRestore) throws -> Int {
         preconditionFailure("a store without keys is never restored")
     }
 
@@ -227,7 +220,7 @@ public final class KeyedStore<Key: Hashable & Codable & Sendable>: AnyKeyedStore
 
     override func unfreezeKeys() { table.unfreeze() }
 
-    override func describe(
+    public override func describe(
         _ name: String, _ kind: StateKind, userKey: RecordSchema? = nil, value: RecordSchema? = nil,
         for source: KeyedRestore
     ) -> StateDescriptor {
@@ -235,7 +228,7 @@ public final class KeyedStore<Key: Hashable & Codable & Sendable>: AnyKeyedStore
             operatorName: source.operatorName, name: name, kind: kind, key: schema, userKey: userKey, value: value)
     }
 
-    override func slot(of reader: inout ByteReader, in group: Int, _ source: KeyedRestore) throws -> Int {
+    public override func slot(of reader: inout ByteReader, in group: Int, _ source: KeyedRestore) throws -> Int {
         let key = try encoder.decode(&reader)
         let hash = hasher.hash(key)
         guard KeyGroup.of(hash: hash, maxParallelism: source.maxParallelism) == group else {

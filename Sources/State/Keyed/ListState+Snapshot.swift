@@ -13,39 +13,22 @@ extension ListState {
         guard let stored else { return [] }
         let view = column.freeze(under: keys.lease)
         return [
-            StatePart(keys.describe(name, .list, value: stored.schema)) { writer in
-                let order = try keys.order()
-                var entry = ByteWriter()
-                var bytes = ByteWriter()
-                for rank in 0..<order.count {
-                    let values = view.address(order.places[rank]).pointee
-                    if values.isEmpty { continue }
-                    entry.removeAll()
-                    order.withKey(rank) { entry.append($0) }
-                    try Self.write(values, stored.codec, &entry, &bytes, to: writer)
+            keys.part(keys.describe(name, .list, value: stored.schema)) { slot, entries in
+                let values = view.address(slot).pointee
+                for start in stride(from: 0, to: values.count, by: Self.chunkValuesMax) {
+                    let count = min(Self.chunkValuesMax, values.count - start)
+                    try entries.add(
+                        { $0.append(UInt32(truncatingIfNeeded: start / Self.chunkValuesMax).bigEndian) },
+                        value: { bytes in
+                            bytes.appendVarint(UInt64(count))
+                            try values.withUnsafeBufferPointer { values in
+                                guard let base = values.baseAddress else { return }
+                                try stored.codec.encode(base + start, count: count, into: &bytes)
+                            }
+                        })
                 }
             }
         ]
-    }
-
-    /// Writes one list; `entry` holds the key.
-    private static func write(
-        _ values: [Value], _ codec: RecordCodec<Value>, _ entry: inout ByteWriter, _ bytes: inout ByteWriter,
-        to writer: any EntryWriter
-    ) throws {
-        let keyCount = entry.count
-        for start in stride(from: 0, to: values.count, by: chunkValuesMax) {
-            let count = min(chunkValuesMax, values.count - start)
-            entry.truncate(to: keyCount)
-            entry.append(UInt32(truncatingIfNeeded: start / chunkValuesMax).bigEndian)
-            bytes.removeAll()
-            bytes.appendVarint(UInt64(count))
-            try values.withUnsafeBufferPointer { values in
-                guard let base = values.baseAddress else { return }
-                try codec.encode(base + start, count: count, into: &bytes)
-            }
-            try entry.withBytes { key in try bytes.withBytes { try writer.add(key: key, value: $0) } }
-        }
     }
 
     public func thaw(page: Int) { column.thaw(page: page) }

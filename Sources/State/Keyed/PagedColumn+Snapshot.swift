@@ -18,10 +18,20 @@ extension PagedColumn {
     }
 
     /// Makes a page writable: if it is shared, its values are copied and the snapshot keeps the page.
-    public mutating func thaw(page: Int) {
-        guard let lease = sharing.end(page) else { return }
+    ///
+    /// - Returns: the lease that keeps the page; nil when it was not shared.
+    @discardableResult
+    public mutating func thaw(page: Int) -> PageLease? {
+        guard let lease = sharing.end(page) else { return nil }
         lease.adopt(replace(page))
+        return lease
     }
+
+    /// The lease under which a page is shared; nil when it is not.
+    public func lease(ofPage page: Int) -> PageLease? { sharing.has(page) ? sharing.lease : nil }
+
+    /// The number of pages.
+    public var pageCount: Int { pages.pageCount }
 
     /// Puts a copy in the place of a page and returns the page.
     mutating func replace(_ page: Int) -> ReplacedValues<Value> {

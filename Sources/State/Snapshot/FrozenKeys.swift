@@ -12,7 +12,7 @@ public final class FrozenKeys: Sendable {
     public let maxParallelism: Int
     let schema: RecordSchema
     /// What the operator no longer uses and the snapshot reads.
-    let lease: PageLease
+    public let lease: PageLease
     private let build: @Sendable () throws -> KeyOrder
     private let hash: @Sendable (Int) -> UInt64
     private let made = Guarded<KeyOrder?>(nil)
@@ -43,7 +43,7 @@ public final class FrozenKeys: Sendable {
     func keyGroup(ofSlot slot: Int) -> Int { KeyGroup.of(hash: hash(slot), maxParallelism: maxParallelism) }
 
     /// Describes a state of the operator.
-    func describe(
+    public func describe(
         _ name: String, _ kind: StateKind, userKey: RecordSchema? = nil, value: RecordSchema? = nil
     ) -> StateDescriptor {
         StateDescriptor(
@@ -65,5 +65,52 @@ public final class FrozenKeys: Sendable {
                 try order.withKey(rank) { key in try value.withBytes { try writer.add(key: key, value: $0) } }
             }
         }
+    }
+
+    /// A part with any number of entries for each slot.
+    ///
+    /// - Parameter body: adds the entries of a slot in ascending order of what follows the key.
+    public func part(
+        _ descriptor: StateDescriptor, entries body: @escaping @Sendable (Int, inout KeyedEntries) throws -> Void
+    ) -> StatePart {
+        StatePart(descriptor) { [self] writer in
+            let order = try order()
+            var entries = KeyedEntries(writer)
+            for rank in 0..<order.count {
+                order.withKey(rank) { entries.begin($0) }
+                try body(order.places[rank], &entries)
+            }
+        }
+    }
+}
+
+/// Takes the entries of one key after another.
+public struct KeyedEntries: ~Copyable {
+    private let writer: any EntryWriter
+    private var key = ByteWriter()
+    private var value = ByteWriter()
+    private var keyCount = 0
+
+    init(_ writer: any EntryWriter) { self.writer = writer }
+
+    mutating func begin(_ key: UnsafeRawBufferPointer) {
+        self.key.removeAll()
+        self.key.append(key)
+        keyCount = key.count
+    }
+
+    /// Adds an entry.
+    ///
+    /// - Parameters:
+    ///   - suffix: appends what follows the operator's key.
+    ///   - content: appends the value.
+    public mutating func add(
+        _ suffix: (inout ByteWriter) throws -> Void, value content: (inout ByteWriter) throws -> Void
+    ) throws {
+        key.truncate(to: keyCount)
+        try suffix(&key)
+        value.removeAll()
+        try content(&value)
+        try key.withBytes { key in try value.withBytes { try writer.add(key: key, value: $0) } }
     }
 }

@@ -116,12 +116,12 @@ final class KeyOrder: Sendable {
 
 extension ByteWriter {
     /// Appends a moment so that the bytes sort as the moments do.
-    mutating func appendOrdered(_ time: Int64) { append((UInt64(bitPattern: time) ^ 1 << 63).bigEndian) }
+    public mutating func appendOrdered(_ time: Int64) { append((UInt64(bitPattern: time) ^ 1 << 63).bigEndian) }
 }
 
 extension ByteReader {
     /// Reads what ``ByteWriter/appendOrdered(_:)`` wrote.
-    mutating func readOrdered() throws(ThalwegError) -> Int64 {
+    public mutating func readOrdered() throws(ThalwegError) -> Int64 {
         Int64(bitPattern: UInt64(bigEndian: try read(UInt64.self)) ^ 1 << 63)
     }
 }

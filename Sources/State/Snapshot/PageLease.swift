@@ -26,14 +26,14 @@ public final class PageLease: Sendable {
     }
 
     /// Takes over a page that the operator no longer uses.
-    func adopt(_ page: any ReplacedPage) { held.withLock { $0.pages.append(page) } }
+    public func adopt(_ page: any ReplacedPage) { held.withLock { $0.pages.append(page) } }
 
     /// Holds the lease of the next barrier as long as this one is held.
     func hold(_ next: PageLease) { held.withLock { $0.next = next } }
 }
 
 /// Memory that only a snapshot reads any more.
-protocol ReplacedPage: Sendable {
+public protocol ReplacedPage: Sendable {
     /// Destroys what the page holds and gives its memory back. Called once.
     func dispose()
 }
@@ -69,4 +69,30 @@ struct PageSharing {
 
     /// No page is shared any more: the snapshot is done with them.
     mutating func end() { self = PageSharing() }
+}
+
+/// Counts the snapshots of one operator that are not yet released.
+public final class PageFreezing {
+    /// The lease of the latest barrier.
+    private var lease: PageLease?
+    private var count = 0
+
+    public init() {}
+
+    /// A barrier has come: the lease for all that is frozen at it.
+    public func begin() -> PageLease {
+        let next = PageLease()
+        lease?.hold(next)
+        lease = next
+        count += 1
+        return next
+    }
+
+    /// A snapshot is done; true when no other is under way, so that nothing is shared any more.
+    public func end() -> Bool {
+        count -= 1
+        guard count == 0 else { return false }
+        lease = nil
+        return true
+    }
 }

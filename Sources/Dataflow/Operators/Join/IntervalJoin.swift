@@ -8,57 +8,6 @@ import ThalwegOperator
 import ThalwegState
 import ThalwegStorage
 
-/// What waits for partners under one key.
-@frozen
-public struct IntervalBuffers<First, Second> {
-    @usableFromInline var first = TimedBuffer<First>()
-    @usableFromInline var second = TimedBuffer<Second>()
-    /// Whether the slot stands in a list of the operator's expiries.
-    @usableFromInline var isListed = false
-    /// Whether nothing has been stored since the slot was last looked at and found empty.
-    @usableFromInline var isIdle = false
-
-    @inlinable
-    init() {}
-}
-
-/// The buffers of every key, by slot.
-public final class IntervalColumn<First, Second>: KeyedColumn {
-    // Used by one task alone.
-    @exclusivity(unchecked) @usableFromInline var pages = PagedColumn(initial: IntervalBuffers<First, Second>())
-
-    @usableFromInline let spareFirst = SpareBlocks<First>()
-    @usableFromInline let spareSecond = SpareBlocks<Second>()
-
-    @inlinable
-    public init() {}
-
-    deinit {
-        for slot in 0..<pages.capacity { clear(slot) }
-    }
-
-    @inlinable
-    public func reserve(_ count: Int) { pages.reserve(count) }
-
-    @inlinable
-    public func isEmpty(_ slot: Int) -> Bool {
-        let buffers = pages.address(slot)
-        return buffers.pointee.first.isEmpty && buffers.pointee.second.isEmpty && !buffers.pointee.isListed
-    }
-
-    // The parts of a join's buffers are made by the join itself.
-    public func freeze(_ name: String, _ keys: FrozenKeys) -> [StatePart] { [] }
-    public func unfreeze() {}
-    public func restore(_ name: String, from source: KeyedRestore, into store: AnyKeyedStore) throws {}
-
-    @inlinable
-    public func clear(_ slot: Int) {
-        pages.address(slot).pointee.first.release(spareFirst)
-        pages.address(slot).pointee.second.release(spareSecond)
-        pages.address(slot).pointee.isListed = false
-    }
-}
-
 /// The bounds of an interval join: `second.time - first.time` lies in `lower...upper`, in milliseconds.
 @frozen
 public struct JoinInterval: Hashable, Sendable {
@@ -84,14 +33,14 @@ public struct JoinInterval: Hashable, Sendable {
 /// and waits for what may still come; a pair is emitted exactly once, by the later arrival. A key's records leave as
 /// the watermark passes; keys that fall silent are found through expiry lists and their slots are given back.
 public final class IntervalJoinOperator<Key, First, Second, Output>: TwoInputOperator
-where Key: Hashable & Codable & Sendable {
+where Key: Hashable & Codable & Sendable, First: Codable & Sendable, Second: Codable & Sendable {
     public let collector: Collector<Output>
     @usableFromInline let interval: JoinInterval
     @usableFromInline let firstKey: (First) -> Key
     @usableFromInline let secondKey: (Second) -> Key
     @usableFromInline let result: (First, Second) throws -> Output
     @usableFromInline let runtime: KeyedRuntime<Key>
-    @usableFromInline let column = IntervalColumn<First, Second>()
+    @usableFromInline let column: IntervalColumn<First, Second>
     @usableFromInline let expiries: ExpiryLists
     @usableFromInline let lateFirst: LateHandling<First>
     @usableFromInline let lateSecond: LateHandling<Second>
@@ -118,6 +67,7 @@ where Key: Hashable & Codable & Sendable {
         errors = context.errorHandler(policy)
         expiries = ExpiryLists(span: interval.upper - interval.lower)
         runtime = try KeyedRuntime(context)
+        column = try IntervalColumn()
         try runtime.store.register("buffers", column)
     }
 
@@ -136,10 +86,11 @@ where Key: Hashable & Codable & Sendable {
         let (rows, times, count, slots) = (batch.rows, batch.times, batch.count, runtime.slots)
         let (time, limit, otherLimit, lower, upper) = (time, firstLimit, secondLimit, interval.lower, interval.upper)
         let (column, collector, result) = (column, collector, result)
+        let ahead = runtime.storedTime.ahead(of: time)
         prefetch(slots, count)
         for index in 0..<count {
             let moment = times[index]
-            if moment < time {
+            if moment < time || ahead != nil && isLate(moment, slots[index]) {
                 lateFirst.handle(rows[index], at: moment)
                 continue
             }
@@ -176,10 +127,11 @@ where Key: Hashable & Codable & Sendable {
         let (rows, times, count, slots) = (batch.rows, batch.times, batch.count, runtime.slots)
         let (time, limit, otherLimit, lower, upper) = (time, secondLimit, firstLimit, interval.lower, interval.upper)
         let (column, collector, result) = (column, collector, result)
+        let ahead = runtime.storedTime.ahead(of: time)
         prefetch(slots, count)
         for index in 0..<count {
             let moment = times[index]
-            if moment < time {
+            if moment < time || ahead != nil && isLate(moment, slots[index]) {
                 lateSecond.handle(rows[index], at: moment)
                 continue
             }
@@ -206,6 +158,13 @@ where Key: Hashable & Codable & Sendable {
             if !buffers.pointee.isListed { list(slot, buffers, expiry: moment &- lower) }
         }
         runtime.endBatch()
+    }
+
+    /// Whether a record comes before the time that its key group had come to before a restore.
+    @inlinable @inline(never)
+    func isLate(_ moment: Int64, _ slot: Int32) -> Bool {
+        guard let ahead = runtime.storedTime.ahead else { return false }
+        return moment < ahead.time(hash: runtime.store.table.hash(at: Int(slot)))
     }
 
     /// Has the buffers of a batch on their way from memory while the loop begins.
@@ -265,15 +224,13 @@ where Key: Hashable & Codable & Sendable {
 
     @inlinable @inline(__always)
     func expire(_ slot: Int) {
+        runtime.store.select(slot)
         let buffers = column.pages.address(slot)
         let (lower, upper) = (interval.lower, interval.upper)
         buffers.pointee.first.dropBefore(firstLimit)
         buffers.pointee.second.dropBefore(secondLimit)
-        var expiry = Int64.min
-        if !buffers.pointee.first.isEmpty { expiry = buffers.pointee.first.lastTime &+ upper }
-        if !buffers.pointee.second.isEmpty { expiry = max(expiry, buffers.pointee.second.lastTime &- lower) }
         let patience = (upper &- lower) / 2
-        if expiry != .min {
+        if let expiry = buffers.pointee.expiry(lower: lower, upper: upper) {
             expiries.add(slot, expiry: expiry &+ patience)
         } else if !buffers.pointee.isIdle && time != .max {
             // A key seen lately is likely to come again: its slot stays for a while.
@@ -282,6 +239,21 @@ where Key: Hashable & Codable & Sendable {
         } else {
             column.clear(slot)
             runtime.store.table.remove(slot: slot)
+        }
+    }
+
+    // MARK: Snapshots
+
+    public func snapshot(into snapshot: inout OperatorSnapshot) throws {
+        try runtime.snapshot(into: &snapshot, time: time)
+    }
+
+    public func restore(from state: any RestoredState) throws {
+        if let time = try runtime.restore(from: state) { self.time = max(self.time, time) }
+        let (lower, upper) = (interval.lower, interval.upper)
+        for slot in 0..<runtime.store.table.slotLimit {
+            let buffers = column.pages.address(slot)
+            if let expiry = buffers.pointee.expiry(lower: lower, upper: upper) { list(slot, buffers, expiry: expiry) }
         }
     }
 

@@ -181,8 +181,11 @@ extension PaneWindowOperator {
     @inlinable
     public func mergePartials(_ batch: Batch<PartialAggregate<Key, Aggregate.Accumulator>>) {
         let (rows, count) = (batch.rows, batch.count)
+        let (ahead, ownTime) = (storedTime.ahead(of: time), time)
+        defer { time = ownTime }
         for index in 0..<count {
             let partial = rows + index
+            if let ahead { time = max(ownTime, ahead.time(hash: hasher.hash(partial.pointee.key))) }
             let start = partial.pointee.paneStart
             let (firstEnd, lastEnd) = (grid.firstEnd(pane: start), grid.lastEnd(pane: start))
             if time != .min {
@@ -197,6 +200,7 @@ extension PaneWindowOperator {
             let pane = pane(start)
             let (slot, _) = pane.table.findOrInsert(partial.pointee.key, hash: hasher.hash(partial.pointee.key))
             if slot >= pane.accumulators.capacity { pane.accumulators.reserve(slot + 1) }
+            if pane.accumulators.isShared { pane.accumulators.thaw(page: slot >> 10) }
             aggregate.merge(partial.pointee.accumulator, into: &pane.accumulators.address(slot).pointee)
         }
     }

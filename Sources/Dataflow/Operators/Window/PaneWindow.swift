@@ -5,24 +5,7 @@ import ThalwegBase
 import ThalwegData
 import ThalwegOperator
 import ThalwegState
-
-/// The partial aggregates of one pane: one accumulator per key.
-public final class Pane<Key: Hashable, Accumulator> {
-    // Used by one task alone.
-    @exclusivity(unchecked) @usableFromInline var start: Int64 = 0
-    @usableFromInline let table = KeyTable<Key>()
-    @exclusivity(unchecked) @usableFromInline var accumulators: PagedColumn<Accumulator>
-
-    @inlinable
-    init(initial: Accumulator) { accumulators = PagedColumn(initial: initial) }
-
-    /// Forgets everything but keeps the memory for the next pane.
-    @inlinable
-    func reset() {
-        for slot in 0..<table.slotLimit { accumulators.reset(slot) }
-        table.removeAll()
-    }
-}
+import ThalwegStorage
 
 /// Aggregates a keyed stream in windows of fixed size.
 ///
@@ -43,6 +26,9 @@ where Key: Hashable & Codable & Sendable, Aggregate: AggregateFunction, Aggregat
     @usableFromInline let service: any ProcessingTimeService
     @usableFromInline let isProcessingTime: Bool
     @usableFromInline let hasher: KeyHasher<Key>
+    @usableFromInline let stored: StoredTables<Key, Aggregate.Accumulator>
+    @usableFromInline let storedTime: StoredTime
+    private let freezing = PageFreezing()
     @usableFromInline let keys: UnsafeMutablePointer<Key>
     @usableFromInline let hashes: UnsafeMutablePointer<UInt64>
     @usableFromInline let slots: UnsafeMutablePointer<Int32>
@@ -83,7 +69,9 @@ where Key: Hashable & Codable & Sendable, Aggregate: AggregateFunction, Aggregat
         self.late = late
         self.emit = emit
         lateness = isProcessingTime ? 0 : late.lateness
-        hasher = try KeyHasher()
+        stored = try StoredTables()
+        hasher = stored.hasher
+        storedTime = try StoredTime(context)
         collector = context.mainCollector()
         clock = context.recordClock
         service = context.processingTime
@@ -117,6 +105,7 @@ where Key: Hashable & Codable & Sendable, Aggregate: AggregateFunction, Aggregat
             (keys + index).initialize(to: value)
         }
         defer { keys.deinitialize(count: count) }
+        if let ahead = storedTime.ahead(of: time) { return try add(batch, ahead) }
         var index = 0
         while index < count {
             // A run of records of one pane.
@@ -125,6 +114,17 @@ where Key: Hashable & Codable & Sendable, Aggregate: AggregateFunction, Aggregat
             let first = index
             repeat { index &+= 1 } while index < count && times[index] >= start && times[index] < end
             try add(batch, first..<index, pane: start)
+        }
+    }
+
+    /// Adds records one by one, each at the time that its key group had come to before a restore.
+    @inlinable @inline(never)
+    func add(_ batch: Batch<Input>, _ ahead: KeyGroupTimes) throws {
+        let ownTime = time
+        defer { time = ownTime }
+        for index in 0..<batch.count {
+            time = max(ownTime, ahead.time(hash: hashes[index]))
+            try add(batch, index..<index &+ 1, pane: grid.paneStart(batch.times[index]))
         }
     }
 
@@ -150,6 +150,7 @@ where Key: Hashable & Codable & Sendable, Aggregate: AggregateFunction, Aggregat
             keys + range.lowerBound, hashes: hashes + range.lowerBound, count: range.count,
             into: slots, onInsert: { _ in })
         if pane.table.slotLimit > pane.accumulators.capacity { pane.accumulators.reserve(pane.table.slotLimit) }
+        if pane.accumulators.isShared { pane.thaw(slots, count: range.count) }
         let (rows, slots, aggregate) = (batch.rows + range.lowerBound, self.slots, self.aggregate)
         let hasFired = time != .min && firstEnd &- 1 <= time
         for index in 0..<range.count {
@@ -256,7 +257,9 @@ where Key: Hashable & Codable & Sendable, Aggregate: AggregateFunction, Aggregat
         if first == last { return }
         let source = last &- first > 1 ? mergePanes(first..<last) : panes[first]
         let (table, aggregate, emit, collector) = (source.table, aggregate, emit, collector)
+        let ahead = storedTime.ahead(of: time)
         for slot in 0..<table.slotLimit {
+            if let ahead, end &- 1 <= ahead.time(hash: table.hash(at: slot)) { continue }
             let value = aggregate.result(source.accumulators.address(slot).pointee)
             try emit(table.key(at: slot), value, window, collector)
         }
@@ -314,6 +317,7 @@ where Key: Hashable & Codable & Sendable, Aggregate: AggregateFunction, Aggregat
         recent = nil
         while let first = panes.first, grid.lastEnd(pane: first.start) &- 1 &+ lateness <= time || time == .max {
             panes.removeFirst()
+            if first.isFrozen { continue }
             first.reset()
             if spare.count < 4 { spare.append(first) }
         }
@@ -341,4 +345,29 @@ where Key: Hashable & Codable & Sendable, Aggregate: AggregateFunction, Aggregat
 
     @inlinable
     public func flushSides() throws { try late.flush() }
+
+    // MARK: Snapshots
+
+    public func snapshot(into snapshot: inout OperatorSnapshot) throws {
+        let lease = freezing.begin()
+        let frozen = panes.map { $0.freeze(under: lease) }
+        snapshot.release { [self] in
+            if freezing.end() { for pane in panes { pane.unfreeze() } }
+        }
+        snapshot.add(
+            stored.part(
+                "panes", of: snapshot.operatorName, maxParallelism: snapshot.maxParallelism, frozen))
+        try storedTime.add(time, to: &snapshot)
+    }
+
+    public func restore(from state: any RestoredState) throws {
+        try stored.restore("panes", from: storedTime.source(state)) { key, hash, start, accumulator in
+            let pane = pane(start)
+            let slot = pane.table.findOrInsert(key, hash: hash).slot
+            if slot >= pane.accumulators.capacity { pane.accumulators.reserve(slot + 1) }
+            pane.accumulators.address(slot).pointee = accumulator
+        }
+        if let time = try storedTime.restore(from: state) { self.time = time }
+        if isProcessingTime, let end = nextEnd() { wake(at: end) }
+    }
 }

@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: Apache-2.0
+//  What waits for partners, by key.
+
+import ThalwegBase
+import ThalwegData
+import ThalwegState
+import ThalwegStorage
+
+/// What waits for partners under one key.
+@frozen
+public struct IntervalBuffers<First, Second> {
+    @usableFromInline var first = TimedBuffer<First>()
+    @usableFromInline var second = TimedBuffer<Second>()
+    /// Whether the slot stands in a list of the operator's expiries.
+    @usableFromInline var isListed = false
+    /// Whether nothing has been stored since the slot was last looked at and found empty.
+    @usableFromInline var isIdle = false
+
+    @inlinable
+    init() {}
+
+    /// When the last record will have met all its partners; nil when there is no record.
+    @inlinable @inline(__always)
+    func expiry(lower: Int64, upper: Int64) -> Int64? {
+        if first.isEmpty { return second.isEmpty ? nil : second.lastTime &- lower }
+        let expiry = first.lastTime &+ upper
+        return second.isEmpty ? expiry : max(expiry, second.lastTime &- lower)
+    }
+}
+
+/// The buffers of every key, by slot.
+public final class IntervalColumn<First: Codable & Sendable, Second: Codable & Sendable>: KeyedColumn {
+    // Used by one task alone.
+    @exclusivity(unchecked) @usableFromInline var pages = PagedColumn(initial: IntervalBuffers<First, Second>())
+
+    @usableFromInline let spareFirst = SpareBlocks<First>()
+    @usableFromInline let spareSecond = SpareBlocks<Second>()
+    private let storedFirst: StoredType<First>
+    private let storedSecond: StoredType<Second>
+
+    /// Learns the types of both sides. Throws for classes.
+    public init() throws(ThalwegError) {
+        storedFirst = try StoredType()
+        storedSecond = try StoredType()
+    }
+
+    deinit {
+        for page in 0..<pages.pageCount {
+            if let lease = pages.lease(ofPage: page) {
+                lease.adopt(ReplacedBuffers(buffers(ofPage: page)))
+            } else {
+                for slot in page << 10..<(page + 1) << 10 { clear(slot) }
+            }
+        }
+    }
+
+    @inlinable
+    public func reserve(_ count: Int) { pages.reserve(count) }
+
+    @inlinable
+    public func isEmpty(_ slot: Int) -> Bool {
+        let buffers = pages.address(slot)
+        return buffers.pointee.first.isEmpty && buffers.pointee.second.isEmpty && !buffers.pointee.isListed
+    }
+
+    @inlinable
+    public func clear(_ slot: Int) {
+        pages.address(slot).pointee.first.release(spareFirst)
+        pages.address(slot).pointee.second.release(spareSecond)
+        pages.address(slot).pointee.isListed = false
+    }
+
+    // MARK: Snapshots
+
+    /// The buffers of a page as they are: the memory of their records is shared, not copied.
+    private func buffers(ofPage page: Int) -> [IntervalBuffers<First, Second>] {
+        (page << 10..<(page + 1) << 10).map { pages.address($0).pointee }
+    }
+
+    /// The records of a page go to the snapshot, and the operator goes on with copies.
+    public func thaw(page: Int) {
+        guard let lease = pages.thaw(page: page) else { return }
+        lease.adopt(ReplacedBuffers(buffers(ofPage: page)))
+        for slot in page << 10..<(page + 1) << 10 {
+            let buffers = pages.address(slot)
+            buffers.pointee.first.detach()
+            buffers.pointee.second.detach()
+        }
+    }
+
+    public func unfreeze() { pages.unfreeze() }
+
+    public func freeze(_ name: String, _ keys: FrozenKeys) -> [StatePart] {
+        let view = pages.freeze(under: keys.lease)
+        return [
+            keys.part(keys.describe(name + ".first", .buffer, value: storedFirst.schema)) {
+                [storedFirst] slot, entries in
+                try view.address(slot).pointee.first.write(storedFirst, to: &entries)
+            },
+            keys.part(keys.describe(name + ".second", .buffer, value: storedSecond.schema)) {
+                [storedSecond] slot, entries in
+                try view.address(slot).pointee.second.write(storedSecond, to: &entries)
+            },
+        ]
+    }
+
+    public func restore(_ name: String, from source: KeyedRestore, into store: AnyKeyedStore) throws {
+        let first = store.describe(name + ".first", .buffer, value: storedFirst.schema, for: source)
+        try source.entries(of: first) { group, key, bytes in
+            let slot = try store.slot(of: &key, in: group, source)
+            let time = try key.readOrdered()
+            pages.address(slot).pointee.first.insert(
+                try storedFirst.codec.decode(bytes), at: time, limit: .min, spareFirst)
+        }
+        let second = store.describe(name + ".second", .buffer, value: storedSecond.schema, for: source)
+        try source.entries(of: second) { group, key, bytes in
+            let slot = try store.slot(of: &key, in: group, source)
+            let time = try key.readOrdered()
+            pages.address(slot).pointee.second.insert(
+                try storedSecond.codec.decode(bytes), at: time, limit: .min, spareSecond)
+        }
+    }
+}
+
+extension TimedBuffer {
+    /// Goes on with a copy of the records; the memory so far belongs to somebody else.
+    mutating func detach() {
+        guard let memory else { return }
+        guard !isEmpty else {
+            self = TimedBuffer()
+            return
+        }
+        let copy = SpareBlocks<Value>.allocate(Int(capacity))
+        (times(copy) + Int(head)).update(from: times(memory) + Int(head), count: count)
+        (values(copy) + Int(head)).initialize(from: values(memory) + Int(head), count: count)
+        self.memory = copy
+    }
+
+    /// Destroys the records and their memory, on any thread.
+    func destroy() {
+        guard let memory else { return }
+        (values(memory) + Int(head)).deinitialize(count: count)
+        memory.deallocate()
+    }
+}
+
+extension TimedBuffer where Value: Codable & Sendable {
+    /// Writes the records as entries of one key.
+    func write(_ stored: StoredType<Value>, to entries: inout KeyedEntries) throws {
+        guard let memory else { return }
+        for place in Int(head)..<Int(end) {
+            try entries.add(
+                { key in
+                    key.appendOrdered(times(memory)[place])
+                    key.append(UInt32(truncatingIfNeeded: place - Int(head)).bigEndian)
+                },
+                value: { try stored.codec.encode(values(memory) + place, count: 1, into: &$0) })
+        }
+    }
+}
+
+/// Buffers that only a snapshot reads any more.
+// Unchecked: the records have one owner at a time.
+private struct ReplacedBuffers<First, Second>: ReplacedPage, @unchecked Sendable {
+    private let buffers: [IntervalBuffers<First, Second>]
+
+    init(_ buffers: [IntervalBuffers<First, Second>]) { self.buffers = buffers }
+
+    func dispose() {
+        for buffer in buffers {
+            buffer.first.destroy()
+            buffer.second.destroy()
+        }
+    }
+}

@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+//  State by key and window start, one table for each window start.
+
+import ThalwegBase
+import ThalwegData
+import ThalwegStorage
+
+/// How an operator that keeps one table of keys for each window start, such as panes, stores and restores them.
+public struct StoredTables<Key: Hashable & Codable & Sendable, Value: Codable & Sendable>: Sendable {
+    /// One table with its column as they were at a barrier.
+    public struct Frozen: Sendable {
+        let start: Int64
+        let keys: FrozenTable<Key>
+        let values: FrozenColumn<Value>
+
+        public init(start: Int64, keys: FrozenTable<Key>, values: FrozenColumn<Value>) {
+            self.start = start
+            self.keys = keys
+            self.values = values
+        }
+    }
+
+    public let hasher: KeyHasher<Key>
+    private let encoder: KeyEncoder<Key>
+    private let schema: RecordSchema
+    private let stored: StoredType<Value>
+
+    /// Learns both types. Throws for classes.
+    public init() throws(ThalwegError) {
+        let type = try RecordType<Key>.learn()
+        hasher = KeyHasher(type)
+        encoder = KeyEncoder(type)
+        schema = type.schema
+        stored = try StoredType()
+    }
+
+    private func describe(_ name: String, of operatorName: String) -> StateDescriptor {
+        StateDescriptor(
+            operatorName: operatorName, name: name, kind: .pane, key: schema,
+            userKey: RecordSchema(root: .scalar(.time)), value: stored.schema)
+    }
+
+    /// A part of kind `.pane` with the entries of all tables.
+    public func part(_ name: String, of operatorName: String, maxParallelism: Int, _ tables: [Frozen]) -> StatePart {
+        StatePart(describe(name, of: operatorName)) { [encoder, stored] writer in
+            var places: [Int] = []
+            for (index, table) in tables.enumerated() {
+                for slot in 0..<table.keys.slotLimit where table.keys.hash(at: slot) != .max {
+                    places.append(index << 32 | slot)
+                }
+            }
+            let order = try KeyOrder.make(
+                places, maxParallelism: maxParallelism,
+                group: { place in
+                    KeyGroup.of(
+                        hash: tables[place >> 32].keys.hash(at: place & 0xFFFF_FFFF), maxParallelism: maxParallelism)
+                },
+                encode: { place, bytes in
+                    let table = tables[place >> 32]
+                    try encoder.encode(table.keys.key(at: place & 0xFFFF_FFFF), into: &bytes)
+                    bytes.appendOrdered(table.start)
+                })
+            var bytes = ByteWriter()
+            for rank in 0..<order.count {
+                let place = order.places[rank]
+                bytes.removeAll()
+                try stored.codec.encode(
+                    tables[place >> 32].values.address(place & 0xFFFF_FFFF), count: 1, into: &bytes)
+                try order.withKey(rank) { key in try bytes.withBytes { try writer.add(key: key, value: $0) } }
+            }
+        }
+    }
+
+    /// Calls `body` with the key, its hash, the window start and the value of each entry, window starts in no order.
+    public func restore(
+        _ name: String, from source: KeyedRestore,
+        _ body: (_ key: Key, _ hash: UInt64, _ start: Int64, _ value: Value) throws -> Void
+    ) throws {
+        try source.entries(of: describe(name, of: source.operatorName)) { group, reader, bytes in
+            let key = try encoder.decode(&reader)
+            let hash = hasher.hash(key)
+            guard KeyGroup.of(hash: hash, maxParallelism: source.maxParallelism) == group else {
+                throw source.misplaced(group)
+            }
+            try body(key, hash, try reader.readOrdered(), try stored.codec.decode(bytes))
+        }
+    }
+}
