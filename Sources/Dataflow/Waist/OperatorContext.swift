@@ -30,6 +30,8 @@ public final class OperatorMetrics: Sendable {
     public let deepCopies = Counter()
     /// Bytes read (sources).
     public let bytesIn = Counter()
+    /// Of steps with asynchronous calls.
+    public let async = AsyncMetrics()
 
     public init() { watermark.set(.min) }
 }

@@ -29,6 +29,9 @@ final class ExecutionTask {
     private var source: OperatorInstance?
     private var outputs: [Channel] = []
     private var holders: [() -> Bool] = []
+    private var pumps = false
+    /// Whether all input has come.
+    private var hasEnded = false
     private var isClosed = false
     private(set) var isFinished = false
     /// When the task was last found held up by full channels.
@@ -57,18 +60,25 @@ final class ExecutionTask {
         self.headSignal = headSignal
         source = operators.first { $0.poll != nil }
         holders = operators.compactMap(\.isHeldUp)
+        pumps = operators.contains { $0.pump != nil }
     }
 
     /// Does a bounded amount of work: at most one batch of a source or one packet of each input.
     func poll() throws -> PollResult {
         if isFinished { return .finished }
-        let fired = try timers.fireDue()
+        let due = try timers.fireDue()
+        let fired = try pump() || due
         owesFlush = owesFlush || fired
         if isHeldUp {
             heldUp.time = timers.now
             return fired ? .progress : .idle
         }
-        let result = try source?.poll?() ?? pollInputs()
+        var result = hasEnded ? .finished : try source?.poll?() ?? pollInputs()
+        if result == .finished && !operators.allSatisfy({ $0.isDrained?() ?? true }) {
+            // The input has ended, but calls are under way: the task goes on without it.
+            result = hasEnded ? .idle : .progress
+            hasEnded = true
+        }
         if result == .idle && owesFlush {
             // What timers emitted must not wait for the next record.
             owesFlush = false
@@ -81,6 +91,17 @@ final class ExecutionTask {
             close()
         }
         return fired && result == .idle ? .progress : result
+    }
+
+    /// Lets operators emit what became ready outside, from the end of the chain to its head, as far as there is room.
+    private func pump() throws -> Bool {
+        guard pumps, !outputs.contains(where: { $0.isFull }) else { return false }
+        var didPump = false
+        for op in operators.reversed() {
+            if try op.pump?() ?? false { didPump = true }
+            if op.isHeldUp?() ?? false { break }
+        }
+        return didPump
     }
 
     /// Has the sinks prepare what is committed when the job has succeeded.

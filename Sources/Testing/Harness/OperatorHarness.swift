@@ -21,12 +21,15 @@ public final class OperatorHarness<Input: Sendable, Output: Sendable> {
     /// What came out of the main output, with timestamps.
     public private(set) var timedOutputs: [(element: Output, time: EventTime)] = []
     private let batchCapacity: Int
+    private let seat: (name: String, subtask: Int, maxParallelism: Int)
     private var instance: OperatorInstance?
 
     public init(
         name: String = "operator", batchCapacity: Int = 1024, startingAt milliseconds: Int64 = 0,
-        sides: [any AnySideProbe] = [], _ make: OperatorFactoryBody
+        sides: [any AnySideProbe] = [], restoring state: (any RestoredState)? = nil, subtask: Int = 0,
+        parallelism: Int = 1, maxParallelism: Int = 128, _ make: OperatorFactoryBody
     ) throws {
+        seat = (name, subtask, maxParallelism)
         time = VirtualTime(startingAt: milliseconds)
         self.batchCapacity = batchCapacity
         var outlets: [String?: Any] = [:]
@@ -36,8 +39,36 @@ public final class OperatorHarness<Input: Sendable, Output: Sendable> {
             signal: { [unowned self] in signals.append($0) })
         instance = try make(
             OperatorContext(
-                name: name, subtask: 0, parallelism: 1, maxParallelism: 128, processingTime: time, metrics: metrics,
+                name: name, subtask: subtask, parallelism: parallelism, maxParallelism: maxParallelism,
+                processingTime: time, metrics: metrics,
                 objectReuse: .default, batchCapacity: batchCapacity, outlets: outlets, wake: {}, commits: commits))
+        if let state {
+            try instance?.restore?(state)
+            try pump()
+        }
+    }
+
+    /// Whether the operator takes no input for now.
+    public var isHeldUp: Bool { instance?.isHeldUp?() ?? false }
+    /// Whether nothing that came in is still to come out.
+    public var isDrained: Bool { instance?.isDrained?() ?? true }
+
+    /// Lets the operator emit what became ready outside, as the runtime does at every poll.
+    public func pump() throws {
+        while try instance?.pump?() ?? false {}
+    }
+
+    /// Passes a barrier and returns what the operator stores, read back from its bytes.
+    public func snapshot(checkpoint: Int64 = 1, kind: CheckpointKind = .checkpoint) throws -> HarnessSnapshot {
+        let barrier = CheckpointBarrier(checkpoint: checkpoint, kind: kind, time: time.now)
+        try instance?.signal(.barrier(barrier))
+        var snapshot = OperatorSnapshot(
+            operatorName: seat.name, subtask: seat.subtask, maxParallelism: seat.maxParallelism, barrier: barrier,
+            isFinal: false)
+        try instance?.snapshot?(&snapshot)
+        let state = try HarnessSnapshot(snapshot.parts, parallelism: 1)
+        for release in snapshot.releases { release() }
+        return state
     }
 
     /// Makes the operator from its context.
@@ -72,6 +103,7 @@ public final class OperatorHarness<Input: Sendable, Output: Sendable> {
             batch.isTimed = isTimed
             try push(batch)
         }
+        try pump()
     }
 
     /// Brings event time to a moment in milliseconds.
@@ -80,15 +112,33 @@ public final class OperatorHarness<Input: Sendable, Output: Sendable> {
     }
 
     /// Moves processing time; what is due fires on the way.
-    public func advanceProcessingTime(to milliseconds: Int64) throws { try time.advance(to: milliseconds) }
+    public func advanceProcessingTime(to milliseconds: Int64) throws {
+        while let next = time.nextTime, next <= milliseconds {
+            try time.advance(to: next)
+            try pump()
+        }
+        try time.advance(to: milliseconds)
+        try pump()
+    }
 
     /// Sends any signal in.
-    public func signal(_ signal: Signal) throws { try instance?.signal(signal) }
+    public func signal(_ signal: Signal) throws {
+        try instance?.signal(signal)
+        try pump()
+    }
 
-    /// Ends the input as the runtime does: event time comes to its end, then the end itself.
+    /// Ends the input as the runtime does: event time comes to its end, then the end itself. Processing time goes on
+    /// as far as the operator needs to emit what it holds.
+    ///
+    /// - Throws: `ThalwegError(.job)` when the operator waits for something outside the harness.
     public func finish() throws {
         try signal(.watermark(.end))
         try signal(.end)
+        while !isDrained, let next = time.nextTime { try advanceProcessingTime(to: next) }
+        guard isDrained else {
+            throw ThalwegError(
+                .job, "the operator still waits for something outside", hint: "complete its calls, then finish again")
+        }
         close()
     }
 
