@@ -63,7 +63,8 @@ extension DataStream where Element: Codable {
     /// Pairs each record with a row of a table that is asked over the network.
     ///
     ///     orders.asyncLookup(
-    ///         by: \.customer, timeout: .seconds(2), cache: LookupCache(rowsMax: 10_000, expiresAfterWrite: .minutes(10)),
+    ///         by: \.customer, timeout: .seconds(2),
+    ///         cache: LookupCache(rowsMax: 10_000, expiresAfterWrite: .minutes(10)),
     ///         lookup: { try await customers.find($0) }
     ///     ) { order, customer in [Enriched(order, customer)] }
     ///

@@ -14,7 +14,7 @@ extension KeyedStream where Element: Codable {
     ///         [try await ledger.describe(change)]
     ///     }
     ///
-    /// As ``DataStream/asyncMap(_:timeout:retry:retryIf:onTimeout:name:onError:calls:_:)``; the order of each key also
+    /// As `asyncMap` of a stream without keys; the order of each key also
     /// survives a change of parallelism.
     ///
     /// - Throws: `ThalwegError(.job)` for settings that make no sense.
@@ -33,7 +33,7 @@ extension KeyedStream where Element: Codable {
 
     /// Pairs each record with the row of its own key in a table that is asked over the network.
     ///
-    /// As ``DataStream/asyncLookup(by:_:timeout:retry:retriesMissing:cache:coalescing:onTimeout:name:onError:calls:lookup:_:)``.
+    /// As `asyncLookup` of a stream without keys; the order of each key also survives a change of parallelism.
     ///
     /// - Throws: `ThalwegError(.job)` for settings that make no sense.
     public func asyncLookup<Row: Sendable, Output: Sendable>(

@@ -79,7 +79,7 @@ final class ExecutionTask {
             result = hasEnded ? .idle : .progress
             hasEnded = true
         }
-        if result == .idle && owesFlush {
+        if result == .idle && owesFlush && !hasEnded {
             // What timers emitted must not wait for the next record.
             owesFlush = false
             try headSignal(.flush)

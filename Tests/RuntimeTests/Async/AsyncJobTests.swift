@@ -96,3 +96,85 @@ import ThalwegTesting
         #expect(execution.total("third") { $0.async.inFlight } == 0)
     }
 }
+
+extension AsyncJobTests {
+    /// The job ends when the last of 100 calls does, in virtual time.
+    @Test func theEndComesWithTheLastResult() async throws {
+        let env = StreamEnvironment()
+        let sink = Collected<Int64>()
+        try env.numbers(1...100)
+            .asyncMap(
+                .unordered(capacity: 100), timeout: .seconds(10), calls: SimulatedCalls(milliseconds: 5000...5000)
+            ) {
+                [$0]
+            }
+            .write(to: CollectSink(sink))
+        let scheduler = StepScheduler()
+        let start = scheduler.virtualClock.now
+        let execution = try env.makeExecution()
+        try await within { try await execution.run(on: scheduler) }
+        #expect(sink.elements.sorted() == Array(1...100) && scheduler.virtualClock.now - start == 5000)
+    }
+
+    @Test func aJobWhoseServiceHangsEndsWithTheTimeout() async throws {
+        let env = StreamEnvironment()
+        let sink = Collected<Int64>()
+        let calls = ManualCalls()
+        try env.numbers(1...100)
+            .asyncMap(.ordered(capacity: 100), timeout: .seconds(2), onTimeout: { [-$0] }, calls: calls) { [$0] }
+            .write(to: CollectSink(sink))
+        let scheduler = StepScheduler()
+        let start = scheduler.virtualClock.now
+        let execution = try env.makeExecution()
+        try await within { try await execution.run(on: scheduler) }
+        #expect(sink.elements == (1...100).map { -$0 } && scheduler.virtualClock.now - start < 3000)
+        #expect(calls.started == 100 && calls.cancelled == 100)
+    }
+
+    @Test(arguments: [1, 3])
+    func aCallThatFailsFailsTheJob(_ workers: Int) async throws {
+        let env = StreamEnvironment()
+        try env.numbers(1...1000)
+            .asyncMap(.ordered(), timeout: .seconds(30), name: "calls") { [try refusing(500, $0)] }
+            .write(to: BlackHoleSink<Int64>())
+        let error = await #expect(throws: ThalwegError.self) { try await env.run(.pool(workers)) }
+        #expect(error?.description.contains("\"calls\"") == true && error?.description.contains("500 is bad") == true)
+    }
+
+    /// A chain of two that are full in turn, behind an exchange: everything arrives, in order by key.
+    @Test(arguments: Schedule.all, [1, 3])
+    func fullStepsInAChain(_ schedule: Schedule, _ capacity: Int) async throws {
+        let env = StreamEnvironment()
+        env.settings.batchCapacity = 16
+        let calls: any AsyncCallExecutor =
+            if case .steps(let seed) = schedule { SimulatedCalls(seed: seed, milliseconds: 0...9) } else { .concurrent }
+        let sink = Collected<Int64>()
+        try env.numbers(1...300).rebalance().map { $0 }
+            .keyed(by: { $0 % 5 })
+            .asyncMap(.keyOrdered(capacity: capacity), timeout: .seconds(30), calls: calls) { value in
+                for _ in 0..<value % 4 { await Task.yield() }
+                return [value]
+            }
+            .asyncMap(.ordered(capacity: capacity), timeout: .seconds(30), calls: calls) { value in
+                for _ in 0..<value % 3 { await Task.yield() }
+                return [value]
+            }
+            .write(to: CollectSink(sink))
+        try await env.run(schedule)
+        #expect(sink.elements.sorted() == Array(1...300))
+    }
+
+    @Test func lookupsThroughTheFrontDoor() async throws {
+        let env = StreamEnvironment()
+        let sink = Collected<String>()
+        try env.numbers(1...100)
+            .asyncLookup(
+                by: { $0 % 4 }, batch: CallBatching(countMax: 2, delayMax: .milliseconds(1)), .ordered(capacity: 8),
+                timeout: .seconds(5), cache: LookupCache(rowsMax: 100), calls: SimulatedCalls(milliseconds: 1...3),
+                lookup: { keys in Dictionary(uniqueKeysWithValues: keys.filter { $0 > 0 }.map { ($0, "row \($0)") }) }
+            ) { value, row in ["\(value) \(row ?? "-")"] }
+            .write(to: CollectSink(sink))
+        try await env.run()
+        #expect(sink.elements == (1...100).map { $0 % 4 == 0 ? "\($0) -" : "\($0) row \($0 % 4)" })
+    }
+}

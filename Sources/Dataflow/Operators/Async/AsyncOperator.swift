@@ -117,7 +117,8 @@ public final class AsyncOperator<
             owesFlush = true
             return true
         }
-        if owesFlush {
+        // Nothing follows the end.
+        if owesFlush && !(hasEnded && isDrained) {
             owesFlush = false
             try forward(.flush)
         }
