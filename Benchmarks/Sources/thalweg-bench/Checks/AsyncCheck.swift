@@ -71,7 +71,7 @@ private final class SlowService: Sendable {
     private static let latencyTicks = 10
 
     func start() {
-        ticker.start(every: .milliseconds(1)) { [waiting] in
+        ticker.start(every: .milliseconds(1)) { [self] in
             let due = waiting.withLock { waiting in
                 waiting.now += 1
                 let count = waiting.queue.prefix { $0.due <= waiting.now }.count
