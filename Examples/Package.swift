@@ -17,6 +17,7 @@ let package = Package(
         .executableTarget(name: "hourly-delays", dependencies: [thalweg]),
         .executableTarget(name: "sessions", dependencies: [thalweg]),
         .executableTarget(name: "dead-letters", dependencies: [thalweg]),
+        .executableTarget(name: "enrich", dependencies: [thalweg]),
         .executableTarget(
             name: "embedded",
             dependencies: [
@@ -31,7 +32,8 @@ let package = Package(
         .testTarget(
             name: "ExamplesTests",
             dependencies: [
-                "first-job", "hot-items", "hourly-delays", "sessions", "dead-letters", "embedded", "Snippets", thalweg,
+                "first-job", "hot-items", "hourly-delays", "sessions", "dead-letters", "enrich", "embedded", "Snippets",
+                thalweg,
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ],

@@ -34,6 +34,11 @@ public final class OperatorInstance {
     public let poll: (() throws -> PollResult)?
     /// Whether the operator cannot take more for now (a sink whose outside is slow).
     public let isHeldUp: (() -> Bool)?
+    /// Emits what became ready outside the task; called at each poll of the task, also while this operator is held up,
+    /// but not while what lies behind it is. Returns whether it did something. Nil for most operators.
+    public let pump: (() throws -> Bool)?
+    /// Whether nothing that came in is still to come out: only then the task may end. Nil: always.
+    public let isDrained: (() -> Bool)?
     /// Called once, when the task ends for whatever reason: releases what the operator holds outside memory.
     public let close: () -> Void
     /// Freezes the state at a barrier, after the barrier has been forwarded. Nil for operators without state.
@@ -47,7 +52,8 @@ public final class OperatorInstance {
 
     public init(
         pushes: [Any], signal: @escaping (Signal) throws -> Void, poll: (() throws -> PollResult)? = nil,
-        isHeldUp: (() -> Bool)? = nil, isSink: Bool = false,
+        isHeldUp: (() -> Bool)? = nil, pump: (() throws -> Bool)? = nil, isDrained: (() -> Bool)? = nil,
+        isSink: Bool = false,
         snapshot: ((inout OperatorSnapshot) throws -> Void)? = nil,
         restore: ((any RestoredState) throws -> Void)? = nil,
         completed: ((_ checkpoint: Int64) -> Void)? = nil, close: @escaping () -> Void = {}
@@ -60,6 +66,8 @@ public final class OperatorInstance {
         self.signal = signal
         self.poll = poll
         self.isHeldUp = isHeldUp
+        self.pump = pump
+        self.isDrained = isDrained
         self.close = close
     }
 }

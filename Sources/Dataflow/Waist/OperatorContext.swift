@@ -30,6 +30,8 @@ public final class OperatorMetrics: Sendable {
     public let deepCopies = Counter()
     /// Bytes read (sources).
     public let bytesIn = Counter()
+    /// Of steps with asynchronous calls.
+    public let async = AsyncMetrics()
 
     public init() { watermark.set(.min) }
 }
@@ -66,14 +68,17 @@ public final class OperatorContext {
     public let wake: @Sendable () -> Void
     /// Where sinks leave what is to be committed when the job has succeeded.
     public let commits: CommitLedger
+    /// Whether the job takes checkpoints, so that what is unfinished must survive a crash.
+    public let isRecoverable: Bool
 
     public init(
         name: String, subtask: Int, parallelism: Int, maxParallelism: Int,
         processingTime: any ProcessingTimeService, metrics: OperatorMetrics, objectReuse: ObjectReuseMode,
         batchCapacity: Int,
         outlets: [String?: Any], sourceLink: (any SourceLink)? = nil, wake: @escaping @Sendable () -> Void,
-        commits: CommitLedger
+        commits: CommitLedger, isRecoverable: Bool = false
     ) {
+        self.isRecoverable = isRecoverable
         self.name = name
         self.subtask = subtask
         self.parallelism = parallelism

@@ -53,7 +53,9 @@ final class ExecutionTask {
     private var source: OperatorInstance?
     private var outputs: [Channel] = []
     private var holders: [() -> Bool] = []
-    private var pumps: [() throws -> Bool] = []
+    private var pumps = false
+    /// Whether all input has come.
+    private var hasEnded = false
     private var isClosed = false
     private(set) var isFinished = false
     /// When the task was last found held up by full channels.
@@ -84,6 +86,7 @@ final class ExecutionTask {
         aligner = BarrierAligner(inputs: inputs.count)
         source = members.first { $0.instance.poll != nil }?.instance
         holders = members.compactMap(\.instance.isHeldUp)
+        pumps = members.contains { $0.instance.pump != nil }
     }
 
     var isSource: Bool { source != nil }
@@ -95,7 +98,8 @@ final class ExecutionTask {
         if isFinished { return .finished }
         if try obey() { return isFinished ? .finished : .progress }
         if isSuspended { return .idle }
-        let fired = try timers.fireDue()
+        let due = try timers.fireDue()
+        let fired = try pump() || due
         owesFlush = owesFlush || fired
         if try overtakeIfDue() { return .progress }
         if isHeldUp {
@@ -106,8 +110,13 @@ final class ExecutionTask {
             try packet()
             return .progress
         }
-        let result = try source?.poll?() ?? pollInputs()
-        if result == .idle && owesFlush {
+        var result = hasEnded ? .finished : try source?.poll?() ?? pollInputs()
+        if result == .finished && !members.allSatisfy({ $0.instance.isDrained?() ?? true }) {
+            // The input has ended, but calls are under way: the task goes on without it.
+            result = hasEnded ? .idle : .progress
+            hasEnded = true
+        }
+        if result == .idle && owesFlush && !hasEnded {
             // What timers emitted must not wait for the next record.
             owesFlush = false
             try headSignal(.flush)
@@ -117,6 +126,17 @@ final class ExecutionTask {
             return .finished
         }
         return fired && result == .idle ? .progress : result
+    }
+
+    /// Lets operators emit what became ready outside, from the end of the chain to its head, as far as there is room.
+    private func pump() throws -> Bool {
+        guard pumps, !outputs.contains(where: { $0.isFull }) else { return false }
+        var didPump = false
+        for member in members.reversed() {
+            if try member.instance.pump?() ?? false { didPump = true }
+            if member.instance.isHeldUp?() ?? false { break }
+        }
+        return didPump
     }
 
     /// Whether what this task makes has nowhere to go for now.
@@ -170,10 +190,11 @@ final class ExecutionTask {
             switch command {
             case .trigger(let barrier): if isSource && !isSuspended { try snapshot(barrier) }
             case .drain:
-                guard isSource, !isFinished else { break }
+                guard isSource, !hasEnded else { break }
                 try headSignal(.watermark(.end))
                 try headSignal(.end)
-                try finish()
+                // Calls under way come to their end first: poll() sees to that.
+                hasEnded = true
             case .completed(let checkpoint): for member in members { member.instance.completed?(checkpoint) }
             case .release(let checkpoint): for release in releases.removeValue(forKey: checkpoint) ?? [] { release() }
             case .resume: isSuspended = false

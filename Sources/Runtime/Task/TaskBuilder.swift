@@ -98,7 +98,7 @@ struct TaskBuilder {
                     maxParallelism: graph.maxParallelism, processingTime: task.timers,
                     metrics: metrics.register(node: id, subtask: subtask), objectReuse: settings.objectReuse,
                     batchCapacity: settings.batchCapacity, outlets: outlets, sourceLink: link,
-                    wake: { wakers.wake(number) }, commits: commits)
+                    wake: { wakers.wake(number) }, commits: commits, isRecoverable: settings.checkpoints != nil)
                 let instance = try node.factory(context)
                 instances[id] = instance
                 try restore(instance, named: node.name)

@@ -44,6 +44,8 @@ public protocol FileSystem: Sendable {
     func removeTree(_ path: String) throws(ThalwegError)
     /// Makes the names in a directory, added and removed ones, survive a loss of power.
     func syncDirectory(_ path: String) throws(ThalwegError)
+    /// Makes all that was written to a file survive a loss of power; from any thread, also while it is being written.
+    func syncFile(_ path: String) throws(ThalwegError)
     /// Opens a file that is there to write on from `byteCount`; what was behind is cut off.
     ///
     /// - Throws: kind `corrupt` when the file is shorter than that.
@@ -68,6 +70,8 @@ extension FileSystem {
     public func removeTree(_ path: String) throws(ThalwegError) { throw Self.lacking("remove a directory", path) }
 
     public func syncDirectory(_ path: String) throws(ThalwegError) { throw Self.lacking("sync a directory", path) }
+
+    public func syncFile(_ path: String) throws(ThalwegError) { throw Self.lacking("sync a file by name", path) }
 
     public func reopen(_ path: String, truncatedTo byteCount: Int64) throws(ThalwegError) -> any FileOutput {
         throw Self.lacking("write on in a file", path)

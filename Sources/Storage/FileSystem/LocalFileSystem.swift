@@ -131,6 +131,15 @@ public struct LocalFileSystem: FileSystem {
         try syncDirectory(Self.split(newPath).directory)
     }
 
+    public func syncFile(_ path: String) throws(ThalwegError) {
+        let descriptor = Glibc.open(path, O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else { throw Self.failure(errno, "sync", path) }
+        defer { Glibc.close(descriptor) }
+        guard fsync(descriptor) == 0 || errno == EINVAL || errno == ENOTSUP else {
+            throw Self.failure(errno, "sync", path)
+        }
+    }
+
     public func syncDirectory(_ path: String) throws(ThalwegError) {
         let descriptor = Glibc.open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
         if descriptor < 0 {

@@ -94,6 +94,10 @@ public final class MemoryFileSystem: FileSystem {
         made.withLock { $0 = $0.filter { !$0.hasPrefix(root) } }
     }
 
+    public func syncFile(_ path: String) throws(ThalwegError) {
+        guard self[path] != nil else { throw Self.missing(path) }
+    }
+
     public func syncDirectory(_ path: String) throws(ThalwegError) {
         guard isDirectory(path) else { throw Self.missing(path) }
     }

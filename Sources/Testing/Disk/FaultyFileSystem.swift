@@ -97,6 +97,11 @@ public final class FaultyFileSystem: FileSystem {
 
     public func removeTree(_ path: String) throws(ThalwegError) { try base.removeTree(path) }
 
+    public func syncFile(_ path: String) throws(ThalwegError) {
+        if faults.failsSync { throw Self.broken("sync", path) }
+        try base.syncFile(path)
+    }
+
     public func syncDirectory(_ path: String) throws(ThalwegError) {
         if faults.failsSync { throw Self.broken("sync", path) }
         try base.syncDirectory(path)

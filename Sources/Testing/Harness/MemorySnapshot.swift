@@ -58,6 +58,24 @@ public struct MemorySnapshot: RestoredState {
         for snapshot in snapshots { for release in snapshot.releases { release() } }
     }
 
+    /// What several subtasks have stored, each in a snapshot of its own, in order of the subtasks.
+    public init(of subtasks: [MemorySnapshot]) {
+        parallelism = subtasks.count
+        var names: [String] = []
+        var found: [String: Section] = [:]
+        for section in subtasks.flatMap(\.sections) {
+            if found[section.descriptor.name] == nil { names.append(section.descriptor.name) }
+            let known = found[section.descriptor.name]?.entries ?? []
+            found[section.descriptor.name] = Section(
+                descriptor: section.descriptor,
+                entries: (known + section.entries).sorted { $0.key.lexicographicallyPrecedes($1.key) })
+        }
+        sections = names.compactMap { found[$0] }
+    }
+
+    /// The number of entries of a state.
+    public func count(of state: String) -> Int { entries(of: state).count }
+
     /// The entries of a state; none when the snapshot does not have it.
     public func entries(of state: String) -> [Entry] {
         sections.first { $0.descriptor.name == state }?.entries ?? []

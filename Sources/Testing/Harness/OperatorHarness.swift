@@ -48,7 +48,10 @@ public final class OperatorHarness<Input: Sendable, Output: Sendable> {
                 name: name, subtask: subtask, parallelism: parallelism, maxParallelism: maxParallelism,
                 processingTime: time, metrics: metrics, objectReuse: .default, batchCapacity: batchCapacity,
                 outlets: outlets, wake: {}, commits: commits))
-        if let state { try instance?.restore?(state) }
+        if let state {
+            try instance?.restore?(state)
+            try pump()
+        }
     }
 
     /// Makes the operator from its context.
@@ -88,6 +91,7 @@ public final class OperatorHarness<Input: Sendable, Output: Sendable> {
             batch.isTimed = isTimed
             try push(batch)
         }
+        try pump()
     }
 
     /// Brings event time to a moment in milliseconds.
@@ -96,10 +100,31 @@ public final class OperatorHarness<Input: Sendable, Output: Sendable> {
     }
 
     /// Moves processing time; what is due fires on the way.
-    public func advanceProcessingTime(to milliseconds: Int64) throws { try time.advance(to: milliseconds) }
+    public func advanceProcessingTime(to milliseconds: Int64) throws {
+        while let next = time.nextTime, next <= milliseconds {
+            try time.advance(to: next)
+            try pump()
+        }
+        try time.advance(to: milliseconds)
+        try pump()
+    }
 
     /// Sends any signal in.
-    public func signal(_ signal: Signal) throws { try instance?.signal(signal) }
+    public func signal(_ signal: Signal) throws {
+        try instance?.signal(signal)
+        try pump()
+    }
+
+    // MARK: What becomes ready outside
+
+    /// Lets the operator emit what has become ready, such as answers to its calls, as the runtime does between batches.
+    public func pump() throws { while try instance?.pump?() ?? false {} }
+
+    /// Whether the operator takes no more for now.
+    public var isHeldUp: Bool { instance?.isHeldUp?() ?? false }
+
+    /// Whether the operator has nothing under way.
+    public var isDrained: Bool { instance?.isDrained?() ?? true }
 
     /// Freezes the operator's state as at a barrier. Call the snapshot's `releases` once its parts are written.
     public func freeze(isFinal: Bool = false) throws -> OperatorSnapshot {
@@ -114,10 +139,18 @@ public final class OperatorHarness<Input: Sendable, Output: Sendable> {
     /// Freezes the operator's state and writes it into memory.
     public func snapshot() throws -> MemorySnapshot { try MemorySnapshot([freeze()]) }
 
-    /// Ends the input as the runtime does: event time comes to its end, then the end itself.
+    /// Ends the input as the runtime does: event time comes to its end, then the end itself. Processing time goes on
+    /// as far as the operator needs to emit what it holds.
+    ///
+    /// - Throws: `ThalwegError(.job)` when the operator waits for something outside the harness.
     public func finish() throws {
         try signal(.watermark(.end))
         try signal(.end)
+        while !isDrained, let next = time.nextTime { try advanceProcessingTime(to: next) }
+        guard isDrained else {
+            throw ThalwegError(
+                .job, "the operator still waits for something outside", hint: "complete its calls, then finish again")
+        }
         close()
     }
 

@@ -14,6 +14,8 @@ public final class VirtualTime: ProcessingTimeService {
 
     /// The number of callbacks that wait.
     public var pendingCount: Int { queue.count }
+    /// When the next callback is due; nil when none waits.
+    public var nextTime: Int64? { queue.first?.time }
 
     public func schedule(at time: Int64, _ action: @escaping () throws -> Void) {
         let index = queue.firstIndex { $0.time > time } ?? queue.count

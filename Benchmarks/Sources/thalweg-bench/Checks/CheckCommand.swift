@@ -7,7 +7,8 @@ import Thalweg
 /// Measures side outputs and the modes of hand-over, and prints ratios. Fails when a limit is missed.
 struct CheckCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "check", abstract: "Measure what side outputs and hand-over between operators cost.")
+        commandName: "check", abstract: "Measure what side outputs and hand-over between operators cost.",
+        subcommands: [AsyncCheck.self])
 
     @Option(help: "How many events.")
     var events: Int64 = 10_000_000

@@ -20,7 +20,8 @@ public final class SinkOperator<S: Sink>: OneInputOperator {
     @inlinable
     public convenience init(_ sink: S, in context: OperatorContext) throws {
         let seat = SinkContext(
-            name: context.name, subtask: context.subtask, parallelism: context.parallelism, wake: context.wake)
+            name: context.name, subtask: context.subtask, parallelism: context.parallelism,
+            isRecoverable: context.isRecoverable, wake: context.wake)
         self.init(sink, try sink.makeWriter(seat), context)
     }
 
