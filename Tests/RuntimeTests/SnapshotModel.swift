@@ -22,8 +22,10 @@ struct SnapshotModel {
     var first = 1
     var second = 1
     var breakAt = 0
+    private let hasher: KeyHasher<Int64>
 
-    init(seed: UInt64, _ shape: SampleShape, lagMax: Int64) {
+    init(seed: UInt64, _ shape: SampleShape, lagMax: Int64) throws {
+        hasher = try KeyHasher()
         var random = SeededRandom(seed: seed)
         var latest = Int64.min
         for (index, sample) in random.samples(shape).enumerated() {
@@ -66,8 +68,8 @@ struct SnapshotModel {
     }
 
     /// The owner of a sample's key group among so many subtasks.
-    private func owner(_ sample: Sample, _ count: Int) throws -> Int {
-        let group = KeyGroup.of(hash: try KeyHasher<Int64>().hash(sample.key), maxParallelism: Self.maxParallelism)
+    private func owner(_ sample: Sample, _ count: Int) -> Int {
+        let group = KeyGroup.of(hash: hasher.hash(sample.key), maxParallelism: Self.maxParallelism)
         return KeyGroup.subtask(of: group, maxParallelism: Self.maxParallelism, parallelism: count)
     }
 
@@ -84,7 +86,9 @@ struct SnapshotModel {
                 for subtask in subtasks { outcome.add(subtask) }
                 let frozen = try subtasks.map { try $0.freeze() }
                 // What comes after the barrier must leave what was frozen as it is.
-                for case .record(let sample) in steps { try push(sample, subtasks[owner(sample, subtasks.count)], isJoin) }
+                for case .record(let sample) in steps {
+                    try push(sample, subtasks[owner(sample, subtasks.count)], isJoin)
+                }
                 for subtask in subtasks { try subtask.advanceWatermark(to: 100_000) }
                 let count = (index - breakAt) / 6 % 2 == 0 ? second : first
                 subtasks = try makeSubtasks(count, restoring: MemorySnapshot(frozen), make)
