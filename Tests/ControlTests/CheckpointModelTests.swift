@@ -4,6 +4,7 @@
 import Testing
 import ThalwegBase
 import ThalwegControl
+import ThalwegStorage
 
 /// A shell made of chance: it delivers what is on its way in any order, fails tasks, stops and finishes them, and
 /// checks every action against what it knows.
