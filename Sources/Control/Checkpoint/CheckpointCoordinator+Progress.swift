@@ -61,7 +61,7 @@ extension CheckpointCoordinator {
             }
         }
         actions.append(.commit(checkpoint: checkpoint))
-        if done.kind == .final { completeFinal(checkpoint) }
+        if done.kind == .final { completeFinal(checkpoint, &actions) }
         if let request = done.request, !done.kind.isStop {
             answer(request, .completed(checkpoint: checkpoint), &actions)
         }
@@ -70,13 +70,15 @@ extension CheckpointCoordinator {
         while retained.count > settings.retained { actions.append(.release(checkpoint: retained.removeFirst())) }
     }
 
-    private mutating func completeFinal(_ checkpoint: Int64) {
+    private mutating func completeFinal(_ checkpoint: Int64, _ actions: inout [CheckpointAction]) {
         // Tasks that restart meanwhile finish once more, and another final checkpoint follows.
         guard restarting.isEmpty else { return queueStopAgain() }
         uncommittedFinal = checkpoint
         closed = "every task has finished"
         stop?.stage = .committing
         stop?.checkpoint = checkpoint
+        queue.removeAll { $0.kind.isStop }
+        rejectQueue(&actions)
     }
 
     /// A stop that was to share the result of a final checkpoint has to look for another one.

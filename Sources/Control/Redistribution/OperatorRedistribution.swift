@@ -23,9 +23,9 @@ public enum OperatorRedistribution {
     /// - Parameters:
     ///   - lists: for each state of the operator, how many elements each old subtask left; subtasks beyond the end left
     ///     none.
-    ///   - rebalance: divides anew even if the parallelism stays; otherwise every subtask then gets its own list back.
-    /// - Returns: for each state, for each new subtask, the runs it gets. Within a state, subtasks differ by one element
-    ///   at most when divided, and so do the sums over all states, because the larger shares go round.
+    ///   - rebalance: divides anew even if the parallelism stays; without it every subtask then keeps its own list.
+    /// - Returns: for each state, for each new subtask, the runs it gets. Within a state, subtasks differ by one
+    ///   element at most when divided, and so do the sums over all states, because the larger shares go round.
     public static func split(
         lists: [[Int]], oldParallelism: Int, newParallelism: Int, rebalance: Bool = false
     ) -> [[[ElementRun]]] {

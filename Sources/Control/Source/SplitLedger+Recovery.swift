@@ -47,6 +47,12 @@ public struct SplitReset: Hashable, Sendable {
     public var handBack: [String]
     /// The splits that the enumerator takes back, in the order in which they were assigned.
     public var giveBack: [String]
+
+    public init(attempt: Int, handBack: [String], giveBack: [String]) {
+        self.attempt = attempt
+        self.handBack = handBack
+        self.giveBack = giveBack
+    }
 }
 
 extension SplitLedger {
