@@ -227,6 +227,16 @@ public final class CrashDisk: FileSystem {
         try change { state in Self.makeDirectories(above: path + "/", in: &state) }
     }
 
+    /// Makes a file's bytes durable by its name.
+    public func syncFile(_ path: String) throws(ThalwegError) {
+        try change { state throws(ThalwegError) in
+            guard let id = state.names[path], let bytes = state.files[id]?.bytes else {
+                throw MemoryFileSystem.missing(path)
+            }
+            state.files[id]?.synced = bytes
+        }
+    }
+
     public func syncDirectory(_ path: String) throws(ThalwegError) {
         try change { state in Self.syncNames(of: path, in: &state) }
     }
