@@ -4,6 +4,7 @@
 import Testing
 import ThalwegBase
 import ThalwegStorage
+import ThalwegTesting
 
 @Suite struct CheckpointStoreTests {
     /// Writes a checkpoint of `op` with two subtasks that own half of 128 key groups each.
@@ -58,5 +59,151 @@ import ThalwegStorage
         #expect(try state.all("empty").isEmpty && state.all("unknown").isEmpty)
         #expect(state.unreadStates.isEmpty)
         #expect(try snapshot.restoredState(of: "other") == nil)
+    }
+
+    private func fails(_ kind: ThalwegError.Kind, _ texts: String..., body: () throws -> Void) {
+        let error = #expect(throws: ThalwegError.self, performing: body)
+        #expect(error?.kind == kind && texts.allSatisfy { error?.description.contains($0) == true }, "\(error as Any)")
+    }
+
+    @Test func aSnapshotIsFoundByNameAndPath() throws {
+        let disk = MemoryFileSystem()
+        let store = try store(disk)
+        fails(.input, "ck") { _ = try store.load() }
+        for checkpoint in [2, 10, 9] as [Int64] { try write(store, checkpoint, salt: Int(checkpoint)) }
+        #expect(try store.list().map(\.checkpoint) == [10, 9, 2])
+        for path in ["chk-9", "ck/chk-9", "ck/chk-9/", "ck/chk-9/_metadata"] {
+            #expect(try store.load(path).metadata.checkpoint == 9, "\(path)")
+        }
+        for path in ["latest", "ck", nil] { #expect(try store.load(path).metadata.checkpoint == 10) }
+        fails(.input, "chk-3") { _ = try store.load("chk-3") }
+        // A store that was moved, and a directory with another name.
+        let moved = MemoryFileSystem()
+        for path in disk.paths { moved["x/y" + path.dropFirst(2)] = disk[path] }
+        for path in disk.paths where path.hasPrefix("ck/chk-9/") { moved["mine" + path.dropFirst(8)] = disk[path] }
+        let other = CheckpointStore(root: "elsewhere", fileSystem: moved)
+        for path in ["x/y/chk-9", "mine"] {
+            let snapshot = try other.load(path)
+            try snapshot.verify()
+            #expect(try snapshot.restoredState(of: "op")?.all("sum").first?.value == [9, 0])
+        }
+        fails(.job, "chk-9") { try write(store, 9) }
+    }
+
+    @Test func removingKeepsWhatOthersReferTo() throws {
+        let disk = MemoryFileSystem()
+        let store = try store(disk)
+        let first = try write(store, 1)
+        var second = try write(store, 2)
+        second = metadata(3, second.files.dropLast() + [first.files[0]])
+        try store.complete(second)
+        try store.complete(metadata(4, [], kind: "savepoint"))
+        try store.discard(checkpoint: 1)
+        #expect(disk.paths.filter { $0.hasPrefix("ck/chk-1/") } == ["ck/" + first.files[0].path])
+        try store.retain(newest: 1)
+        #expect(try store.list().map(\.checkpoint) == [4, 3])
+        // Left-overs: files of a checkpoint that was not completed, but not those that another one needs.
+        disk["ck/chk-5/a.segment"] = [1]
+        disk["ck/chk-5/_metadata.unfinished"] = [1]
+        disk["ck/notes"] = [1]
+        try store.prepare()
+        #expect(
+            disk.paths == [
+                "ck/chk-1/op%2f0.segment", "ck/chk-2/op%2f0.segment", "ck/chk-3/_metadata", "ck/chk-4/_metadata",
+                "ck/notes",
+            ])
+        try store.load("chk-3").verify()
+        try store.discard(checkpoint: 3)
+        #expect(disk.paths == ["ck/chk-4/_metadata", "ck/notes"])
+        try store.discard(checkpoint: 77)
+    }
+
+    @Test func aCancelledOrFailedWriteLeavesNothing() throws {
+        let memory = MemoryFileSystem()
+        let faulty = FaultyFileSystem(memory, DiskFaults())
+        let store = try store(faulty)
+        var random = SeededRandom(seed: 3)
+        let entries: [Entry] = (0..<2_000).map { (keyed(0, $0), random.bytes(100)) }
+        func write(cancelled: Bool = false, _ entries: [Entry]) throws -> SegmentFile? {
+            try store.writeSegment(
+                checkpoint: 1, name: "op-0", operators: ["op"], subtask: 0,
+                parts: [part(descriptor("op", "sum"), entries)], isCancelled: { cancelled })
+        }
+        #expect(throws: CancellationError.self) { _ = try write(cancelled: true, entries) }
+        #expect(try write([]) == nil)
+        #expect(memory.paths.isEmpty)
+        faulty.faults.spaceBytes = 100_000
+        fails(.retry, "full", "op-0.segment") { _ = try write(entries) }
+        #expect(memory.paths.isEmpty)
+        faulty.faults.spaceBytes = nil
+        faulty.faults.failsSync = true
+        fails(.retry, "sync") { _ = try write(entries) }
+        #expect(memory.paths.isEmpty)
+        faulty.faults.failsSync = false
+        let file = try #require(try write(entries))
+        faulty.faults.spaceBytes = 10
+        fails(.retry, "full") { try store.complete(metadata(1, [file])) }
+        #expect(try store.list().isEmpty)
+        faulty.faults.spaceBytes = nil
+        // The directory vanishes between the write and the end.
+        try memory.removeTree("ck")
+        fails(.corrupt, file.path) { try store.complete(metadata(1, [file])) }
+        #expect(try store.list().isEmpty && store.latestCheckpointID == nil)
+        let twice = part(descriptor("op", "sum"), entries)
+        fails(.bug, "sum") {
+            _ = try store.writeSegment(
+                checkpoint: 1, name: "x", operators: ["op"], subtask: 0, parts: [twice, twice], isCancelled: { false })
+        }
+    }
+
+    @Test func aRootThatCannotBeWrittenIsRefused() throws {
+        var faults = DiskFaults()
+        faults.failsCreate = true
+        fails(.retry, "directory ck", "hint: name a directory") {
+            _ = try store(FaultyFileSystem(MemoryFileSystem(), faults))
+        }
+        let local = CheckpointStore(root: "/dev/null/ck", fileSystem: LocalFileSystem())
+        fails(.retry, "/dev/null/ck", "hint: name a directory") { try local.prepare() }
+    }
+
+    /// FLIP-41: a restore of 1/32 of the key groups reads its share of the bytes.
+    @Test func aRangeReadsItsShare() throws {
+        let store = try store(MemoryFileSystem())
+        var random = SeededRandom(seed: 4)
+        let entries: [Entry] = (0..<128 * 200).map { (keyed($0 / 200, $0), random.bytes(40)) }
+        let file = try store.writeSegment(
+            checkpoint: 1, name: "op", operators: ["op"], subtask: 0, parts: [part(descriptor("op", "sum"), entries)],
+            isCancelled: { false })
+        try store.complete(metadata(1, [try #require(file)]))
+        let state = try #require(try store.load().restoredState(of: "op"))
+        let footers = state.bytesRead
+        var found = 0
+        for share in 0..<32 {
+            let before = state.bytesRead
+            let part = try state.all("sum", share * 4..<share * 4 + 4)
+            #expect(part.allSatisfy { Int($0.key[1]) / 4 == share })
+            found += part.count
+            #expect(state.bytesRead - before <= (file?.byteCount ?? 0) / 32 + 2 * 70_000)
+        }
+        #expect(found == entries.count)
+        #expect(footers < 10_000)
+    }
+
+    /// The same broadcast entries from several subtasks count once; other states must not overlap.
+    @Test func onlyBroadcastStateMayBeThereTwice() throws {
+        let store = try store(MemoryFileSystem())
+        func file(_ subtask: Int, _ kind: StateKind) throws -> SegmentFile {
+            try #require(
+                try store.writeSegment(
+                    checkpoint: 1, name: "\(kind)-\(subtask)", operators: ["op"], subtask: subtask,
+                    parts: [
+                        part(descriptor("op", "\(kind)", kind), [([1], [UInt8(subtask)]), ([2 + UInt8(subtask)], [])])
+                    ], isCancelled: { false }))
+        }
+        try store.complete(
+            metadata(1, [try file(0, .broadcast), try file(1, .broadcast), try file(0, .union), try file(1, .union)]))
+        let state = try #require(try store.load().restoredState(of: "op"))
+        #expect(isEqual(try state.all("broadcast"), [([1], [0]), ([2], []), ([3], [])]))
+        fails(.corrupt, "another file") { _ = try state.all("union") }
     }
 }

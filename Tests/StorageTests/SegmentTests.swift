@@ -43,7 +43,7 @@ import ThalwegStorage
     @Test func hugeKeysAndValues() throws {
         var random = SeededRandom(seed: 1)
         let entries = [
-            ([1] + random.bytes(1 << 20), random.bytes(5 << 20)), ([2], []),
+            ([1] + random.bytes(1 << 18), random.bytes(1 << 20)), ([2], []),
             ([3] + [UInt8](repeating: 0, count: 3 << 20), [UInt8](repeating: 9, count: 9 << 20)),
         ]
         let (_, reader) = try segment([entries])

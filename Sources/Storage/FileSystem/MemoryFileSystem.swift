@@ -63,6 +63,7 @@ public final class MemoryFileSystem: FileSystem {
     public func remove(_ path: String) { self[path] = nil }
 
     public func isDirectory(_ path: String) -> Bool {
+        if path == "." || path == "/" { return true }
         let root = Self.directory(path)
         let isAboveFile = contents.withLock { $0.keys.contains { $0.hasPrefix(root) } }
         return isAboveFile || made.withLock { $0.contains { $0.hasPrefix(root) } }

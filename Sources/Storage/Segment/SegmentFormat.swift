@@ -15,6 +15,9 @@ public enum SegmentFormat {
     /// The most states of a segment.
     public static let statesMax = Int(UInt16.max)
 
+    /// The checksum that segments use: XXH3, 64 bits.
+    public static func checksum(of bytes: [UInt8]) -> UInt64 { bytes.withUnsafeBytes(\.checksum) }
+
     static let magic: [UInt8] = Array("THWLSEG\n".utf8)
     static let headerBytes = 16
     static let trailerBytes = 40

@@ -53,7 +53,7 @@ extension CheckpointStore {
     }
 
     private func load(directory path: String) throws -> Snapshot {
-        let parent = path.lastIndex(of: "/").map { $0 == path.startIndex ? "/" : String(path[..<$0]) } ?? "."
+        let parent = Self.parent(of: path)
         guard try fileSystem.names(in: path).contains(Self.metadataName) else {
             throw ThalwegError(
                 .input, "a checkpoint is not complete", detail: "\(path) has no \(Self.metadataName)",

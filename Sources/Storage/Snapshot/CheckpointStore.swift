@@ -54,8 +54,12 @@ public struct CheckpointStore: Sendable {
     /// Makes the root, proves that it can be written, and removes what checkpoints that were never completed left.
     public func prepare() throws {
         let probe = root + "/" + Self.probeName
+        // Directories that are made here must survive a loss of power, as the checkpoints in them do.
+        let parents = root.indices.filter { root[$0] == "/" && $0 != root.startIndex }.map { String(root[..<$0]) }
+        let missing = (parents + [root]).filter { !fileSystem.isDirectory($0) }
         do {
             try fileSystem.makeDirectory(root)
+            for path in missing { try fileSystem.syncDirectory(Self.parent(of: path)) }
             let output = try fileSystem.create(probe)
             defer { output.close() }
             try [UInt8](Self.probeName.utf8).withUnsafeBytes { try output.write($0) }
@@ -204,6 +208,10 @@ public struct CheckpointStore: Sendable {
     }
 
     // MARK: Names
+
+    static func parent(of path: String) -> String {
+        path.lastIndex(of: "/").map { $0 == path.startIndex ? "/" : String(path[..<$0]) } ?? "."
+    }
 
     static func checkpoint(ofDirectory name: String) -> Int64? {
         guard name.hasPrefix("chk-"), let number = Int64(name.dropFirst(4)), number >= 0,
