@@ -10,9 +10,11 @@ import ThalwegTesting
     struct Row: Codable, Sendable, Hashable { var number: Int, day: Int }
 
     /// The rows that a reader of the files sees, by path; a header must stand at the beginning of each file.
-    private static func rows(at path: String, _ disk: any FileSystem) throws -> [Row] {
+    private static func rows(
+        at path: String, _ disk: any FileSystem, _ format: InputFormat<Row>
+    ) throws -> [Row] {
         try ((try? disk.files(at: path)) ?? []).flatMap { file in
-            try InputFormat<Row>.csv().makeReader(try disk.open(file.path)).readAll()
+            try format.makeReader(try disk.open(file.path)).readAll()
         }
     }
 
@@ -22,7 +24,7 @@ import ThalwegTesting
         folder: String? = nil, _ change: @escaping (FileSink<Row>) -> FileSink<Row> = { $0 },
         rolling: RollingPolicy? = nil
     ) throws {
-        let format = try OutputFormat<Row>.csv()
+        let (format, input) = (try OutputFormat<Row>.csv(), try InputFormat<Row>.csv())
         var plan = plan
         plan.publishesEachCheckpoint = path.hasSuffix("/") && (rolling ?? .everyCheckpoint).everyCheckpoint
         try SinkConformance.check(seeds: seeds, plan: plan) { seed in
@@ -32,7 +34,7 @@ import ThalwegTesting
             let path = folder.map { "\($0)/\(seed)/\(path)" } ?? path
             var trial = SinkTrial(
                 makeSink: { change(FileSink(path, format: format, rolling: rolling, fileSystem: disk)) },
-                record: { Row(number: $0, day: $0 % 5) }, readCommitted: { try Self.rows(at: path, base) })
+                record: { Row(number: $0, day: $0 % 5) }, readCommitted: { try Self.rows(at: path, base, input) })
             trial.leftovers = { memory.paths.filter { $0.contains(".inprogress") } }
             trial.lane = { path.hasSuffix("/") ? "\($0.day)" : "" }
             if hasFaults {

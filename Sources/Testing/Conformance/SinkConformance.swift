@@ -31,8 +31,9 @@ public enum SinkConformance {
         seeds: Range<UInt64> = 0..<100, plan: SinkPlan = SinkPlan(),
         _ makeTrial: (_ seed: UInt64) throws -> SinkTrial<S>
     ) throws where S.Element: Hashable {
+        let codecs = SinkCodecs<S>()
         for seed in seeds {
-            var life = SinkLife(try makeTrial(seed), plan, seed: seed)
+            var life = SinkLife(try makeTrial(seed), plan, codecs, seed: seed)
             try life.live()
         }
     }
