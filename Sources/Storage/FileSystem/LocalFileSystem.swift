@@ -154,15 +154,6 @@ public struct LocalFileSystem: FileSystem {
         }
     }
 
-    public func syncFile(_ path: String) throws(ThalwegError) {
-        let descriptor = Glibc.open(path, O_RDONLY | O_CLOEXEC)
-        guard descriptor >= 0 else { throw Self.failure(errno, "sync", path) }
-        defer { Glibc.close(descriptor) }
-        guard fsync(descriptor) == 0 || errno == EINVAL || errno == ENOTSUP else {
-            throw Self.failure(errno, "sync", path)
-        }
-    }
-
     public func specialFile(_ path: String) -> String? {
         var status = stat()
         guard lstat(path, &status) == 0 else { return nil }

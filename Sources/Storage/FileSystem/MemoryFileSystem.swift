@@ -64,7 +64,6 @@ public final class MemoryFileSystem: FileSystem {
 
     public func isDirectory(_ path: String) -> Bool {
         let root = Self.directory(path)
-        if root.isEmpty { return true }
         let isAboveFile = contents.withLock { $0.keys.contains { $0.hasPrefix(root) } }
         return isAboveFile || made.withLock { $0.contains { $0.hasPrefix(root) } }
     }
@@ -103,10 +102,6 @@ public final class MemoryFileSystem: FileSystem {
         guard isDirectory(path) else { throw Self.missing(path) }
     }
 
-    public func syncFile(_ path: String) throws(ThalwegError) {
-        guard self[path] != nil else { throw Self.missing(path) }
-    }
-
     public func reopen(_ path: String, truncatedTo byteCount: Int64) throws(ThalwegError) -> any FileOutput {
         guard let bytes = self[path] else { throw Self.missing(path) }
         guard Int64(bytes.count) >= byteCount else {
@@ -116,10 +111,7 @@ public final class MemoryFileSystem: FileSystem {
         return Output(path: path, disk: self)
     }
 
-    /// What the paths below a directory begin with; `.` is where relative paths begin.
-    private static func directory(_ path: String) -> String {
-        path == "." ? "" : path.hasSuffix("/") ? path : path + "/"
-    }
+    private static func directory(_ path: String) -> String { path.hasSuffix("/") ? path : path + "/" }
 
     public static func missing(_ path: String) -> ThalwegError {
         ThalwegError(.input, "no such file or directory", detail: path, hint: "check the path")

@@ -107,12 +107,6 @@ public final class FaultyFileSystem: FileSystem {
         try base.syncDirectory(path)
     }
 
-    public func syncFile(_ path: String) throws(ThalwegError) {
-        faults.onAccess?(path)
-        if faults.failsSync { throw Self.broken("sync", path) }
-        try base.syncFile(path)
-    }
-
     public func reopen(_ path: String, truncatedTo byteCount: Int64) throws(ThalwegError) -> any FileOutput {
         Output(base: try base.reopen(path, truncatedTo: byteCount), path: path, disk: self)
     }
