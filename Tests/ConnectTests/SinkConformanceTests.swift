@@ -115,7 +115,7 @@ private final class ShelfWriter: SinkWriter {
         }
     }
 
-    @Test func passesASoundSink() throws { try check(nil, seeds: 0..<400) }
+    @Test func passesASoundSink() throws { try check(nil, seeds: 0..<150) }
 
     @Test(arguments: ShelfSink.Bug.allCases)
     fileprivate func findsAPlantedBug(_ bug: ShelfSink.Bug) throws {

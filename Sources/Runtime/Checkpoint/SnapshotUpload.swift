@@ -100,6 +100,8 @@ struct SnapshotUpload: Sendable {
                     ? .finished(task, attempt: attempt, checkpoint: checkpoint, snapshot)
                     : .acknowledged(task, attempt: attempt, checkpoint: checkpoint, snapshot))
         } catch {
+            // What is prepared at the end and not durable is never committed: the attempt is over.
+            if isFinal { for step in commits { step.abort() } }
             job.post(
                 isFinal
                     ? .failed(task, attempt: attempt, error)

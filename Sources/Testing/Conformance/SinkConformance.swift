@@ -16,8 +16,8 @@ import Thalweg
 /// A life writes records, takes checkpoints, completes or gives them up, commits early, late, in part or twice, crashes
 /// and goes on from the last completed checkpoint with another number of subtasks. What a checkpoint keeps goes through
 /// its bytes, as in a snapshot. After each step the visible output must be exactly the records up to the last
-/// checkpoint that was committed: none missing, none twice, none that is not committed, those of one subtask in the order
-/// in which they were written, and nothing that was visible ever gone.
+/// checkpoint that was committed: none missing, none twice, none that is not committed, those of one subtask in the
+/// order in which they were written, and nothing that was visible ever gone.
 ///
 /// Not tried: writers whose `isHeldUp` stays true (nothing is written to them), and what a loss of power does.
 public enum SinkConformance {
@@ -31,8 +31,9 @@ public enum SinkConformance {
         seeds: Range<UInt64> = 0..<100, plan: SinkPlan = SinkPlan(),
         _ makeTrial: (_ seed: UInt64) throws -> SinkTrial<S>
     ) throws where S.Element: Hashable {
+        let codecs = SinkCodecs<S>()
         for seed in seeds {
-            var life = SinkLife(try makeTrial(seed), plan, seed: seed)
+            var life = SinkLife(try makeTrial(seed), plan, codecs, seed: seed)
             try life.live()
         }
     }

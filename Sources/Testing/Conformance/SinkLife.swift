@@ -32,6 +32,7 @@ struct SinkLife<S: Sink> where S.Element: Hashable {
     let trial: SinkTrial<S>
     let plan: SinkPlan
     let seed: UInt64
+    let codecs: SinkCodecs<S>
     var random: SeededRandom
     var sink: S?
     var writers: [S.Writer] = []
@@ -48,14 +49,15 @@ struct SinkLife<S: Sink> where S.Element: Hashable {
     /// The number of the next record.
     var next = 0
     /// Who wrote a record last: the attempts with the same number of subtasks count as one.
-    var writerOf: [Int: [Int]] = [:]
+    var writerOf: [Int: Int] = [:]
     var numbers: [S.Element: Int] = [:]
     /// The numbers of the records that were visible at the last look.
     var shown: Set<Int> = []
     var isStruck = false
     var trace: [String] = []
 
-    init(_ trial: SinkTrial<S>, _ plan: SinkPlan, seed: UInt64) {
+    init(_ trial: SinkTrial<S>, _ plan: SinkPlan, _ codecs: SinkCodecs<S>, seed: UInt64) {
+        self.codecs = codecs
         self.trial = trial
         self.plan = plan
         self.seed = seed
@@ -152,7 +154,7 @@ struct SinkLife<S: Sink> where S.Element: Hashable {
         for _ in 0...pick(max(1, plan.batchMax)) where !batch.isFull {
             let record = trial.record(next)
             numbers[record] = next
-            writerOf[next] = [parallelismIndex, subtask]
+            writerOf[next] = parallelismIndex << 32 | subtask
             batch.append(record, time: .min)
             next += 1
         }
@@ -172,8 +174,8 @@ struct SinkLife<S: Sink> where S.Element: Hashable {
             let request = PrepareRequest(checkpoint: checkpoint, isFinal: isFinal, time: Int64(trace.count) * 1000)
             let output = try writers[subtask].prepare(request)
             ledgers[subtask].append(Entry(checkpoint: checkpoint, output: output))
-            taken.committables.append(try encoded(ledgers[subtask].flatMap(\.output.committables)))
-            taken.states.append(try encoded(output.state))
+            taken.committables.append(try codecs.committables.encode(ledgers[subtask].flatMap(\.output.committables)))
+            taken.states.append(try codecs.states.encode(output.state))
         }
         if plan.isRecoverable && chance(15) {
             note("given up")
@@ -245,7 +247,7 @@ struct SinkLife<S: Sink> where S.Element: Hashable {
         try begin()
         if let stored, stored.states.contains(where: { !$0.isEmpty }) {
             for writer in writers {
-                try writer.restore(try stored.states.map { try decoded($0, as: S.Writer.State.self) })
+                try writer.restore(try stored.states.map { try codecs.states.decode($0) })
             }
         }
         if !commitsFirst { try recommit() }
@@ -257,25 +259,11 @@ struct SinkLife<S: Sink> where S.Element: Hashable {
         let sink = try trial.makeSink()
         for _ in 0..<(chance(25) ? 2 : 1) {
             for list in stored.committables where !list.isEmpty {
-                try sink.commit(try decoded(list, as: Committable.self))
+                try sink.commit(try codecs.committables.decode(list))
             }
         }
         committed = stored.position
         owesCommit = false
-    }
-
-    // MARK: Bytes
-
-    private func encoded<Value: Codable & Sendable>(_ values: [Value]) throws -> [[UInt8]] {
-        guard !values.isEmpty else { return [] }
-        let codec = RecordCodec(try RecordType<Value>.learn())
-        return try values.map { try codec.encode($0) }
-    }
-
-    private func decoded<Value: Codable & Sendable>(_ list: [[UInt8]], as _: Value.Type) throws -> [Value] {
-        guard !list.isEmpty else { return [] }
-        let codec = RecordCodec(try RecordType<Value>.learn())
-        return try list.map { bytes in try bytes.withUnsafeBytes { try codec.decode($0) } }
     }
 
     // MARK: Chance
@@ -293,7 +281,7 @@ extension SinkLife {
         do { visible = try trial.readCommitted() } catch { throw broken("its output cannot be read", cause: error) }
         let limit = owesCommit ? stored?.position ?? committed : committed
         var seen: Set<Int> = []
-        var last: [[String]: Int] = [:]
+        var last: [SinkLine: Int] = [:]
         for record in visible {
             guard let number = numbers[record] else { throw broken("\(record) is visible and was never written") }
             guard seen.insert(number).inserted else { throw broken("record \(number) is visible twice") }
@@ -316,7 +304,7 @@ extension SinkLife {
     }
 
     /// A record that is not visible, though a later one of the same subtask is.
-    private func skipped(_ seen: Set<Int>, _ last: [[String]: Int]) -> Int? {
+    private func skipped(_ seen: Set<Int>, _ last: [SinkLine: Int]) -> Int? {
         guard plan.checksOrder else { return nil }
         return (0..<committed).first { number in
             !seen.contains(number) && last[line(of: number, trial.record(number))] ?? -1 > number
@@ -324,8 +312,8 @@ extension SinkLife {
     }
 
     /// The records that must stand in order: those of a subtask and a lane.
-    private func line(of number: Int, _ record: S.Element) -> [String] {
-        (writerOf[number] ?? []).map { String($0) } + [trial.lane(record)]
+    private func line(of number: Int, _ record: S.Element) -> SinkLine {
+        SinkLine(writer: writerOf[number] ?? -1, lane: trial.lane(record))
     }
 
     private mutating func note(_ step: String) { trace.append(step) }
@@ -334,5 +322,41 @@ extension SinkLife {
         ThalwegError(
             .job, "a sink breaks its contract", detail: "\(what) (seed \(seed))",
             hint: "the steps before: " + trace.suffix(30).joined(separator: "; "), cause: cause)
+    }
+}
+
+/// Records that have an order among each other.
+struct SinkLine: Hashable {
+    let writer: Int
+    let lane: String
+}
+
+/// What a checkpoint keeps of a sink, as bytes and back.
+final class SinkCodecs<S: Sink> {
+    let committables = SinkCodec<S.Writer.Committable>()
+    let states = SinkCodec<S.Writer.State>()
+}
+
+/// Learns its type when there is something to encode: many sinks keep nothing.
+final class SinkCodec<Value: Codable & Sendable> {
+    private var codec: RecordCodec<Value>?
+
+    func encode(_ values: [Value]) throws -> [[UInt8]] {
+        guard !values.isEmpty else { return [] }
+        let codec = try learned()
+        return try values.map { try codec.encode($0) }
+    }
+
+    func decode(_ list: [[UInt8]]) throws -> [Value] {
+        guard !list.isEmpty else { return [] }
+        let codec = try learned()
+        return try list.map { bytes in try bytes.withUnsafeBytes { try codec.decode($0) } }
+    }
+
+    private func learned() throws -> RecordCodec<Value> {
+        if let codec { return codec }
+        let learned = RecordCodec(try RecordType<Value>.learn())
+        codec = learned
+        return learned
     }
 }

@@ -5,8 +5,8 @@ import ThalwegBase
 import ThalwegFormats
 import ThalwegStorage
 
-/// An unfinished file: its bytes on disk, and those that are still in memory. It may be *suspended*: then it has neither
-/// a descriptor nor a buffer, and is opened again when the next record comes.
+/// An unfinished file: its bytes on disk, and those still in memory. It may be *suspended*: then it has neither a
+/// descriptor nor a buffer, and is opened again when the next record comes.
 final class PartFile {
     let path: String
     /// The final path if it is decided already.

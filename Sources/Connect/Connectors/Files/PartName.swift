@@ -3,8 +3,8 @@
 
 /// The place of a sink, and the names of the files in it.
 ///
-/// A finished part is `part-<checkpoint>-<subtask>-<number>.<extension>`: checkpoints rise over restarts, so names never
-/// collide and sort in the order of the checkpoints that made the parts visible. An unfinished one is called
+/// A finished part is `part-<checkpoint>-<subtask>-<number>.<extension>`: checkpoints rise over restarts, so names
+/// never collide and sort in the order of the checkpoints that made the parts visible. An unfinished one is called
 /// `.part-<epoch>-<subtask>-<number>.<extension>.inprogress` after the checkpoint before it was begun: a snapshot never
 /// knows a file of its own epoch, which is how files that nobody knows are told from those that wait.
 struct FilePlace: Sendable, Hashable {

@@ -57,10 +57,11 @@ final class SinkLedger<S: Sink>: Sendable {
         entries.withLock { $0.removeAll { $0.checkpoint <= checkpoint } }
     }
 
-    func abort(upTo checkpoint: Int64) {
+    /// Discards what was prepared at one checkpoint; an older one may be complete, and only wait for its commit.
+    func abort(_ checkpoint: Int64) {
         let due = entries.withLock { entries in
-            defer { entries.removeAll { $0.checkpoint <= checkpoint } }
-            return entries.filter { $0.checkpoint <= checkpoint }
+            defer { entries.removeAll { $0.checkpoint == checkpoint } }
+            return entries.filter { $0.checkpoint == checkpoint }
         }
         let committables = due.flatMap(\.committables)
         if !committables.isEmpty { sink.abort(committables) }

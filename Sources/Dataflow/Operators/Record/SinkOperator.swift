@@ -51,7 +51,7 @@ public final class SinkOperator<S: Sink>: OneInputOperator {
         if !committables.isEmpty { try snapshot.add(committables, state: Self.committablesName) }
         snapshot.commit(
             SinkCommit(
-                label, commit: { try ledger.commit(upTo: checkpoint) }, abort: { ledger.abort(upTo: checkpoint) }))
+                label, commit: { try ledger.commit(upTo: checkpoint) }, abort: { ledger.abort(checkpoint) }))
     }
 
     /// What error texts call the output of this subtask.
@@ -66,7 +66,7 @@ public final class SinkOperator<S: Sink>: OneInputOperator {
             let lists = try state.elements(of: Self.committablesName, as: S.Writer.Committable.self)
             for (old, committables) in lists.enumerated()
             where old % context.parallelism == context.subtask && !committables.isEmpty {
-                // Never discarded: the checkpoint is complete, so the next attempt has to commit what this one could not.
+                // Never discarded: the checkpoint is complete, so the next attempt commits what this one cannot.
                 context.commits.add([SinkCommit(label, commit: { [sink] in try sink.commit(committables) })])
             }
         }
