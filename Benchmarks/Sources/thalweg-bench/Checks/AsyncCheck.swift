@@ -31,6 +31,7 @@ struct AsyncCheck: AsyncParsableCommand {
     private struct Measure {
         var rate: Double
         var load: Double
+        var latency: Double
     }
 
     private func measure(_ order: AsyncOrder, _ count: Int64) async throws -> Measure {
@@ -48,45 +49,58 @@ struct AsyncCheck: AsyncParsableCommand {
         try await env.execute()
         let seconds = start.secondsSince
         let load = (ProcessUsage().cpuSeconds - before.cpuSeconds) / seconds
-        service.stop()
-        return Measure(rate: Double(count) / seconds, load: load)
+        return Measure(rate: Double(count) / seconds, load: load, latency: service.stop())
     }
 
     private func report(_ text: String, _ measure: Measure, holds: Bool) -> Bool {
         let (rate, load) = (Int(measure.rate.rounded()), Int((measure.load * 100).rounded()))
-        print("A12.1  \(holds ? "holds " : "MISSED")  \(text): \(rate) calls a second, \(load) % of a core")
+        let latency = (measure.latency * 100).rounded() / 100
+        print(
+            "A12.1  \(holds ? "holds " : "MISSED")  \(text): \(rate) calls a second of \(latency) ms, "
+                + "\(load) % of a core")
         return holds
     }
 }
 
 /// A service that answers each request after 10 ms, as seen from a client without threads of its own: one ticking
-/// thread for all requests, so that the measure is of the engine and not of ten thousand timers.
+/// thread for all requests, so that the measure is of the engine and not of ten thousand timers. Answers come at the
+/// tick that is nearest to their time: 9.5 to 10.5 ms after the request, 10 in the mean.
 private final class SlowService: Sendable {
-    private struct Waiting {
-        var now = 0
-        var queue: [(due: Int, waiter: CheckedContinuation<Void, Never>)] = []
+    private struct Request {
+        let start: MonotonicTime
+        let waiter: CheckedContinuation<Void, Never>
     }
-    private let waiting = Guarded(Waiting())
+    private struct Contents {
+        var queue: [Request] = []
+        var answered = 0
+        var seconds = 0.0
+    }
+    private let contents = Guarded(Contents())
     private let ticker = Ticker()
-    private static let latencyTicks = 10
 
     func start() {
         ticker.start(every: .milliseconds(1)) { [self] in
-            let due = waiting.withLock { waiting in
-                waiting.now += 1
-                let count = waiting.queue.prefix { $0.due <= waiting.now }.count
-                defer { waiting.queue.removeFirst(count) }
-                return waiting.queue.prefix(count)
+            let due = contents.withLock { contents in
+                let ages = contents.queue.prefix { $0.start.secondsSince >= 0.0095 }.map(\.start.secondsSince)
+                let count = ages.count
+                contents.seconds += ages.reduce(0, +)
+                contents.answered += count
+                defer { contents.queue.removeFirst(count) }
+                return contents.queue.prefix(count)
             }
             for request in due { request.waiter.resume() }
         }
     }
 
-    func stop() { ticker.stop() }
+    /// Returns the mean latency in milliseconds.
+    func stop() -> Double {
+        ticker.stop()
+        return contents.withLock { $0.seconds / Double(max(1, $0.answered)) * 1000 }
+    }
 
     func answer() async {
         await withCheckedContinuation { waiter in
-            waiting.withLock { $0.queue.append(($0.now + Self.latencyTicks, waiter)) }
+            contents.withLock { $0.queue.append(Request(start: .now, waiter: waiter)) }
         }
     }
 }
