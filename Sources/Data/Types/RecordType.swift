@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //  What the engine knows about a record type.
 
+import Synchronization
 import ThalwegBase
 
 /// A record type as learned at set-up: its schema, and, if it could be proven, its layout in memory.
@@ -23,10 +24,18 @@ public struct RecordType<Record: Codable & Sendable>: Sendable {
     /// Fields inside a proven record that go through plain `Codable`, each with the reason.
     public let codableFields: [String]
 
-    /// Learns a type. Costs about a millisecond: do it once, at set-up.
+    /// Learns a type. Costs about a millisecond, once in a process: what was learned is remembered.
     ///
     /// Throws for classes, which would be shared between records.
     public static func learn(_: Record.Type = Record.self) throws(ThalwegError) -> RecordType {
+        let identity = ObjectIdentifier(Record.self)
+        if let known = LearnedTypes.all.withLock({ $0[identity] }) as? RecordType { return known }
+        let learned = try study()
+        LearnedTypes.all.withLock { $0[identity] = learned }
+        return learned
+    }
+
+    private static func study() throws(ThalwegError) -> RecordType {
         if Record.self is AnyClass {
             throw ThalwegError(
                 .job, "a record cannot be a class", detail: "\(Record.self)",
@@ -70,4 +79,9 @@ public struct RecordType<Record: Codable & Sendable>: Sendable {
             codableFields.isEmpty ? "" : "; through plain Codable: " + codableFields.joined(separator: ", ")
         return "\(Record.self): learned\(exceptions)"
     }
+}
+
+/// What has been learned in this process: a type's layout never changes while it runs.
+private enum LearnedTypes {
+    static let all = Guarded<[ObjectIdentifier: any Sendable]>([:])
 }
