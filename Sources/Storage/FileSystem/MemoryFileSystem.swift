@@ -65,6 +65,7 @@ public final class MemoryFileSystem: FileSystem {
     public func isDirectory(_ path: String) -> Bool {
         if path == "." || path == "/" { return true }
         let root = Self.directory(path)
+        if root.isEmpty { return true }
         let isAboveFile = contents.withLock { $0.keys.contains { $0.hasPrefix(root) } }
         return isAboveFile || made.withLock { $0.contains { $0.hasPrefix(root) } }
     }
@@ -112,7 +113,10 @@ public final class MemoryFileSystem: FileSystem {
         return Output(path: path, disk: self)
     }
 
-    private static func directory(_ path: String) -> String { path.hasSuffix("/") ? path : path + "/" }
+    /// What the paths below a directory begin with; `.` is where relative paths begin.
+    private static func directory(_ path: String) -> String {
+        path == "." ? "" : path.hasSuffix("/") ? path : path + "/"
+    }
 
     public static func missing(_ path: String) -> ThalwegError {
         ThalwegError(.input, "no such file or directory", detail: path, hint: "check the path")
