@@ -3,6 +3,7 @@
 
 @_exported import ThalwegBase
 @_exported import ThalwegConnectors
+@_exported import ThalwegControl
 @_exported import ThalwegData
 @_exported import ThalwegFormats
 @_exported import ThalwegGraph

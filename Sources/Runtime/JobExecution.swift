@@ -24,6 +24,10 @@ public struct ExecutionSettings: Sendable {
     public var checkpoints: CheckpointOptions?
     /// Whether and when what has failed starts again; nil: with checkpoints as `.exponentialDelay`, else not at all.
     public var restart: RestartStrategy?
+    /// How many failures of one task are borne, whatever the strategy; nil: any number.
+    public var failuresPerTaskMax: Int?
+    /// The seed of what is left to chance: the jitter of restarts.
+    public var seed: UInt64 = 0
     /// How long a job that ends waits for its tasks to return.
     public var cancellationTimeout = Duration.seconds(30)
 
@@ -84,6 +88,8 @@ public final class JobExecution: Sendable {
     public let metrics = JobMetrics()
     /// What checkpoints and restarts have cost so far.
     public let checkpoints = CheckpointMetrics()
+    /// What happened to the job that people should know.
+    public let notices = JobNotices()
     private let settings: ExecutionSettings
     private let running = Guarded<JobLink?>(nil)
     private let wishes = Atomic<Int64>(0)
@@ -110,9 +116,9 @@ public final class JobExecution: Sendable {
         let link = JobLink(
             jobName: settings.jobName, maxParallelism: graph.maxParallelism,
             store: settings.checkpoints.map { CheckpointStore(root: $0.directory, fileSystem: $0.fileSystem) },
-            background: background, nanoseconds: scheduler.nanoseconds, checkpoints: checkpoints,
+            background: background, nanoseconds: scheduler.nanoseconds, checkpoints: checkpoints, notices: notices,
             wakeMaster: { masterWake() })
-        let master = JobMaster(
+        let master = try JobMaster(
             graph, settings, clock: scheduler.clock, metrics: metrics, job: link, wakers: wakers)
         try master.start()
         running.withLock { $0 = link }

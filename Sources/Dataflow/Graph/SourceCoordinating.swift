@@ -12,8 +12,11 @@ public struct SourceCoordinatorSeat: Sendable {
     public let parallelism: Int
     /// The state to start from; nil at a fresh start.
     public let restored: (any RestoredState)?
+    /// The checkpoint to start from; 0 at a fresh start.
+    public let checkpoint: Int64
 
-    public init(name: String, parallelism: Int, restored: (any RestoredState)?) {
+    public init(name: String, parallelism: Int, checkpoint: Int64 = 0, restored: (any RestoredState)?) {
+        self.checkpoint = checkpoint
         self.name = name
         self.parallelism = parallelism
         self.restored = restored

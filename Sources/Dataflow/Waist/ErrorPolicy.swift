@@ -64,8 +64,10 @@ public final class RecordErrorHandler {
     public func handle(_ error: any Error, position: String, record: @autoclosure () -> String) throws {
         switch policy {
         case .fail:
+            // What a function throws may be mended by a restart; what is wrong with the data is not.
             throw ThalwegError(
-                .input, "operator \"\(operatorName)\" failed on a record", detail: "at \(position)",
+                (error as? ThalwegError)?.kind ?? .task, "operator \"\(operatorName)\" failed on a record",
+                detail: "at \(position)",
                 hint: "handle the value, or set onError: .skip(limit:) or .deadLetter(tag) on the operator",
                 cause: error)
         case .skip(let limit):

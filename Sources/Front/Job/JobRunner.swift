@@ -50,6 +50,7 @@ public struct JobRunner {
         let start = MonotonicTime.now
         let progress = output == .progress ? ProgressLine(execution, start: start) : nil
         progress?.start()
+        if output != .quiet { execution.notices.listen { ProgressLine.write("\($0)\n") } }
         let result: Result<JobOutcome, any Error>
         do { result = .success(try await runHeedingSignals(execution, on: scheduler)) } catch {
             result = .failure(error)

@@ -22,6 +22,7 @@ final class JobLink: Sendable {
     /// A clock for durations, which virtual time stands still for.
     let nanoseconds: @Sendable () -> UInt64
     let checkpoints: CheckpointMetrics
+    let notices: JobNotices
     private let events = Guarded<[MasterEvent]>([])
     private let aborted = Guarded<Set<Int64>>([])
     private let latest = Atomic<Int64>(0)
@@ -31,7 +32,7 @@ final class JobLink: Sendable {
     init(
         jobName: String, maxParallelism: Int, store: CheckpointStore?, background: any BackgroundExecutor,
         nanoseconds: @escaping @Sendable () -> UInt64, checkpoints: CheckpointMetrics,
-        wakeMaster: @escaping @Sendable () -> Void
+        notices: JobNotices, wakeMaster: @escaping @Sendable () -> Void
     ) {
         self.jobName = jobName
         self.maxParallelism = maxParallelism
@@ -39,6 +40,7 @@ final class JobLink: Sendable {
         self.background = background
         self.nanoseconds = nanoseconds
         self.checkpoints = checkpoints
+        self.notices = notices
         self.wakeMaster = wakeMaster
     }
 

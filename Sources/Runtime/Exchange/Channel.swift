@@ -70,15 +70,16 @@ final class Channel: ExchangeChannel, Sendable {
     /// - Returns: the packets before it, which stay in line; nil when the barrier is not there.
     func takeBarrier(of checkpoint: Int64) -> [Packet]? {
         if barriers.load(ordering: .acquiring) == 0 { return nil }
-        let before: [Packet]? = contents.withLock { contents in
+        let (before, wasFull) = contents.withLock { contents -> ([Packet]?, Bool) in
             for (index, packet) in contents.packets.enumerated() where index >= contents.head {
                 guard case .signal(.barrier(let barrier)) = packet, barrier.checkpoint == checkpoint else { continue }
                 contents.packets.remove(at: index)
-                return Array(contents.packets[contents.head..<index])
+                return (Array(contents.packets[contents.head..<index]), makesRoom(contents))
             }
-            return nil
+            return (nil, false)
         }
         if before != nil { barriers.subtract(1, ordering: .releasing) }
+        if wasFull { wakeProducer() }
         return before
     }
 
@@ -96,13 +97,19 @@ final class Channel: ExchangeChannel, Sendable {
                 contents.packets.removeFirst(contents.head)
                 contents.head = 0
             }
-            let wasFull = contents.count == Self.capacity - 1
-            if wasFull { full.store(false, ordering: .releasing) }
+            let wasFull = makesRoom(contents)
             return (packet, wasFull)
         }
         if case .signal(.barrier)? = packet { barriers.subtract(1, ordering: .releasing) }
         if wasFull { wakeProducer() }
         return packet
+    }
+
+    /// Notes that a packet has left; whether the producer may go on because of that.
+    private func makesRoom(_ contents: borrowing Contents) -> Bool {
+        guard contents.count < Self.capacity, full.load(ordering: .relaxed) else { return false }
+        full.store(false, ordering: .releasing)
+        return true
     }
 
     /// Gives an emptied batch back to the producer.

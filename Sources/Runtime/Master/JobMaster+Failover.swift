@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//  What happens when a task fails.
+//  What happens when a task fails (FLIP-1).
 
 import ThalwegBase
 import ThalwegControl
@@ -9,28 +9,182 @@ import ThalwegStorage
 
 /// What the master remembers for restarts.
 struct FailoverState {
-    /// The newest checkpoint whose metadata is on the disk.
+    /// The restart of some tasks, decided and not yet carried out.
+    struct Pending {
+        var tasks: [TaskID]
+        var time: Int64
+        let since: Int64
+        let cause: String
+    }
+
+    let regions: FailoverRegions
+    var restarts: RestartState
+    /// The newest checkpoint of this run whose metadata is on the disk.
     var durable: Int64?
     /// The snapshot that the job was started from.
-    var restorePoint: Snapshot?
-    var nextTime: Int64?
+    var initial: Snapshot?
+    /// By region; -1 is the whole job.
+    var pending: [Int: Pending] = [:]
 
-    init(_ graph: JobGraph, _ settings: ExecutionSettings) {}
+    var nextTime: Int64? { pending.values.map(\.time).min() }
+
+    init(_ graph: JobGraph, _ settings: ExecutionSettings) throws {
+        regions = FailoverRegions(try graph.failoverGraph)
+        let standard: RestartStrategy = settings.checkpoints == nil ? .none : .standard
+        restarts = RestartState(
+            strategy: settings.restart ?? standard, failuresPerTaskMax: settings.failuresPerTaskMax,
+            seed: settings.seed)
+    }
+}
+
+extension JobGraph {
+    /// The graph as failover sees it: every exchange loses what it has sent.
+    var failoverGraph: FailoverGraph {
+        get throws {
+            var edges: [FailoverGraph.Edge] = []
+            for node in streamGraph.nodes {
+                for edge in node.inputs where !isChained(edge, into: node.id) {
+                    let pattern: FailoverGraph.Pattern =
+                        switch partitioning(of: edge, into: node.id) {
+                        case .forward: .oneToOne
+                        case .rescale: .rescale
+                        case .hash, .rebalance, .broadcast, .global: .allToAll
+                        }
+                    edges.append(FailoverGraph.Edge(from: vertexOf[edge.source], to: vertexOf[node.id], pattern))
+                }
+            }
+            return try FailoverGraph(parallelism: vertices.map(\.parallelism), edges: edges)
+        }
+    }
 }
 
 extension JobMaster {
-    /// A task has thrown.
+    private static let wholeJob = -1
+
+    /// A task has thrown and is closed.
     func taskFailed(_ task: TaskID, _ error: any Error) {
         entries[task]?.state = .closed
-        end(.failure(error))
+        guard ending == nil else { return }
+        restart(failover.regions.region(of: task) ?? Self.wholeJob, because: error, in: task)
     }
 
     /// Something has failed that is no single task's fault.
-    func jobFailed(_ error: any Error) { end(.failure(error)) }
-
-    func failJob(_ reason: String, isFinal: Bool) {
-        end(.failure(ThalwegError(.task, "the job failed", detail: reason)))
+    func jobFailed(_ error: any Error) {
+        guard ending == nil else { return }
+        restart(Self.wholeJob, because: error, in: graph.taskIDs[0])
     }
 
-    func restartIfDue() {}
+    /// What the checkpoint coordinator takes for a failure of the job.
+    func failJob(_ reason: String, isFinal: Bool) {
+        let error = ThalwegError(
+            .task, "the job's checkpoints fail", detail: reason,
+            hint: "mend the directory for checkpoints, or start the job without one")
+        if isFinal { end(.failure(error)) } else { jobFailed(error) }
+    }
+
+    private func restart(_ region: Int, because error: any Error, in task: TaskID) {
+        let now = clock.now
+        let reason = (error as? ThalwegError)?.primary ?? String(describing: error)
+        let decision = failover.restarts.failed(
+            task, region: region, reason: reason, canRecover: Self.canRecover(error), now: now)
+        switch decision {
+        case .failJob(let verdict):
+            if failover.restarts.strategy == .none || !Self.canRecover(error) { return end(.failure(error)) }
+            end(
+                .failure(
+                    ThalwegError(
+                        .task, "the job has failed for good", detail: verdict,
+                        hint: "mend the cause, then start from the newest checkpoint", cause: error)))
+        case .restart(let region, let time, _), .merged(let region, let time):
+            let tasks = region == Self.wholeJob ? graph.taskIDs : failover.regions.tasks(of: region)
+            if region == Self.wholeJob { failover.pending = [:] }
+            var pending =
+                failover.pending[region]
+                ?? FailoverState.Pending(tasks: tasks, time: time, since: now, cause: "\(task): \(reason)")
+            pending.time = time
+            failover.pending[region] = pending
+            for id in tasks where entries[id]?.state == .running {
+                entries[id]?.state = .closing
+                entries[id]?.mailbox.send(.cancel)
+            }
+            carryOut(coordinator.handle(.tasksRestarting(tasks), now: now))
+        }
+    }
+
+    /// Whether a restart can help: not when the job or its data are wrong.
+    private static func canRecover(_ error: any Error) -> Bool {
+        if error is CancellationError { return false }
+        guard let error = error as? ThalwegError else { return true }
+        switch error.kind {
+        case .retry, .task: return true
+        case .job, .input, .corrupt, .bug: return false
+        }
+    }
+
+    // MARK: Restart
+
+    /// Starts again what has waited long enough and has come to rest.
+    func restartIfDue() {
+        guard ending == nil else { return }
+        if case .undecided = coordinator.restorePoint { return }
+        for (region, pending) in failover.pending.sorted(by: { $0.key < $1.key }) where pending.time <= clock.now {
+            let isAtRest = pending.tasks.allSatisfy { id in
+                entries[id].map { $0.state == .closed || $0.state == .finished } ?? true
+            }
+            guard isAtRest else { continue }
+            failover.pending[region] = nil
+            do {
+                try restart(pending, isWhole: region == Self.wholeJob || pending.tasks.count == graph.taskCount)
+            } catch {
+                return end(.failure(error))
+            }
+            failover.restarts.restarted(region: region, now: clock.now)
+            carryOut(coordinator.handle(.tasksRunning(pending.tasks), now: clock.now))
+        }
+    }
+
+    private func restart(_ pending: FailoverState.Pending, isWhole: Bool) throws {
+        let snapshot = try restorePoint()
+        let checkpoint = snapshot?.metadata.checkpoint ?? 0
+        let tasks = Set(pending.tasks)
+        for entry in uncommitted where tasks.contains(entry.task) && entry.checkpoint > checkpoint {
+            discard(entry.commits)
+        }
+        uncommitted.removeAll { tasks.contains($0.task) && $0.checkpoint > checkpoint }
+        // Output is discarded before the new attempt writes anything.
+        if isWhole {
+            try makeDesks(snapshot)
+        } else {
+            try resetSources(of: tasks, to: checkpoint, snapshot)
+        }
+        try deploy(pending.tasks, from: snapshot)
+        job.checkpoints.failovers.add(1)
+        job.checkpoints.tasksRestarted.add(pending.tasks.count)
+        job.notices.add(
+            "restarted \(pending.tasks.count) of \(graph.taskCount) tasks from "
+                + (snapshot.map { "checkpoint \($0.metadata.checkpoint)" } ?? "the beginning")
+                + " after \(clock.now - pending.since) ms; cause: \(pending.cause)")
+    }
+
+    /// The snapshot that restarted tasks begin with.
+    private func restorePoint() throws -> Snapshot? {
+        guard let durable = failover.durable, let store = job.store else { return failover.initial }
+        return try store.load(store.path(of: durable))
+    }
+
+    /// Gives back the splits of failed source subtasks (27.b19); the others keep theirs.
+    private func resetSources(of tasks: Set<TaskID>, to checkpoint: Int64, _ snapshot: Snapshot?) throws {
+        for (node, desk) in desks.sorted(by: { $0.key < $1.key }) {
+            let vertex = Int32(graph.vertexOf[node])
+            let subtasks = Set(tasks.filter { $0.vertex == vertex }.map { Int($0.subtask) })
+            guard !subtasks.isEmpty else { continue }
+            for subtask in subtasks { desk.inboxes[subtask].reset() }
+            groups.leave(node: node, subtasks: subtasks)
+            let state = try snapshot?.restoredState(of: graph.streamGraph.nodes[node].name)
+            let now = clock.now
+            try desk.coordinator.reset(subtasks, toCheckpoint: checkpoint, restored: state) {
+                desk.carryOut($0, now: now)
+            }
+        }
+    }
 }

@@ -76,7 +76,7 @@ final class JobMaster {
     init(
         _ graph: JobGraph, _ settings: ExecutionSettings, clock: any ThalwegClock, metrics: JobMetrics, job: JobLink,
         wakers: WakeTable
-    ) {
+    ) throws {
         self.graph = graph
         self.settings = settings
         self.clock = clock
@@ -84,7 +84,7 @@ final class JobMaster {
         self.job = job
         self.wakers = wakers
         coordinator = CheckpointCoordinator(settings: CheckpointSettings())
-        failover = FailoverState(graph, settings)
+        failover = try FailoverState(graph, settings)
     }
 
     // MARK: Start
@@ -102,7 +102,7 @@ final class JobMaster {
             coordinator = CheckpointCoordinator(
                 settings: options.settings, restored: base > 0 || snapshot != nil ? base : nil)
         }
-        failover.restorePoint = snapshot
+        failover.initial = snapshot
         try makeDesks(snapshot)
         try deploy(graph.taskIDs, from: snapshot)
         carryOut(coordinator.handle(.started(tasks: graph.taskIDs), now: clock.now))
@@ -122,7 +122,7 @@ final class JobMaster {
         return snapshot
     }
 
-    private func makeDesks(_ snapshot: Snapshot?) throws {
+    func makeDesks(_ snapshot: Snapshot?) throws {
         for node in graph.streamGraph.nodes {
             guard let make = node.makeCoordinator else { continue }
             let parallelism = graph.parallelism(of: node.id)
@@ -132,7 +132,8 @@ final class JobMaster {
                 node: node.id,
                 coordinator: try make(
                     SourceCoordinatorSeat(
-                        name: node.name, parallelism: parallelism, restored: try snapshot?.restoredState(of: node.name))
+                        name: node.name, parallelism: parallelism, checkpoint: snapshot?.metadata.checkpoint ?? 0,
+                        restored: try snapshot?.restoredState(of: node.name))
                 ),
                 inboxes: (0..<parallelism).map { subtask in SplitInbox(wake: { wakers.wake(first + subtask) }) })
         }

@@ -45,6 +45,17 @@ final class AlignmentGroups: Sendable {
     /// A member is idle or has ended: nobody waits for it.
     func leave(_ member: Member, of name: String) { _ = change(name) { $0.watermarks[member] = nil } }
 
+    /// Subtasks start again: nobody waits for what they had read.
+    func leave(node: Int, subtasks: Set<Int>) {
+        for name in groups.withLock({ Array($0.keys) }) {
+            _ = change(name) { group in
+                for member in group.watermarks.keys where member.node == node && subtasks.contains(member.subtask) {
+                    group.watermarks[member] = nil
+                }
+            }
+        }
+    }
+
     /// The greatest watermark of the group that may go on being read.
     func allowed(in name: String) -> Int64 { groups.withLock { $0[name]?.allowed ?? .max } }
 

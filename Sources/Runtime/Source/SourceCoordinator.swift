@@ -41,6 +41,7 @@ public final class SourceCoordinator<S: Source>: SourceCoordinating {
 
     public init(_ source: S, _ seat: SourceCoordinatorSeat) throws {
         var contents = Contents(enumerator: try source.makeEnumerator())
+        contents.epoch = seat.checkpoint
         if let restored = seat.restored {
             if restored.hasState(SourceStates.enumerator) {
                 let stored = try restored.elements(

@@ -67,7 +67,11 @@ extension ExecutionTask {
 
     /// Takes the snapshot now if a barrier has waited too long for others, or behind records that cannot move on.
     func overtakeIfDue() throws -> Bool {
-        guard !aligner.isOvertaken else { return false }
+        if aligner.isOvertaken {
+            // What is still being recorded may belong to a checkpoint that was given up long ago.
+            guard queuedBarrier != nil, let old = aligner.giveUp() else { return false }
+            abandon(old)
+        }
         if aligner.barrier == nil {
             guard let barrier = queuedBarrier, let timeout = barrier.alignmentTimeout else { return false }
             guard barrier.time + timeout <= timers.now else {
@@ -85,7 +89,7 @@ extension ExecutionTask {
     /// A barrier that lies in a channel behind records.
     private var queuedBarrier: CheckpointBarrier? {
         for (index, input) in inputs.enumerated() where aligner.isExpected(index) {
-            if let barrier = input.channel.queuedBarrier { return barrier }
+            if let barrier = input.channel.queuedBarrier, aligner.isNew(barrier) { return barrier }
         }
         return nil
     }

@@ -175,9 +175,9 @@ struct TaskBuilder {
         switch graph.partitioning(of: edge, into: node) {
         case .forward: return [subtask]
         case .global: return [0]
-        case .rescale where consumers >= producers:
-            return (0..<consumers).filter { $0 * producers / consumers == subtask }
-        case .rescale: return [subtask * consumers / producers]
+        case .rescale:
+            return Array(
+                FailoverGraph.consumers(of: subtask, producerCount: producers, consumerCount: consumers))
         case .hash, .rebalance, .broadcast: return Array(0..<consumers)
         }
     }
