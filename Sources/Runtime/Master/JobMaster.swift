@@ -71,6 +71,8 @@ final class JobMaster {
     /// The job ends by then even if tasks do not.
     var deadline: Int64?
     var failover: FailoverState
+    /// Told every event before it is handled.
+    var observe: ((MasterEvent) -> Void)?
     private(set) var outcome: Result<JobOutcome, any Error>?
 
     init(
@@ -171,7 +173,10 @@ final class JobMaster {
     func poll() -> PollResult {
         if outcome != nil { return .finished }
         let events = job.takeEvents()
-        for event in events { handle(event) }
+        for event in events {
+            observe?(event)
+            handle(event)
+        }
         if let wake = coordinator.nextWake, wake <= clock.now { carryOut(coordinator.handle(.tick, now: clock.now)) }
         restartIfDue()
         endIfDue()
