@@ -17,6 +17,9 @@ struct TopicContents {
 public struct TopicTransaction: Codable, Sendable, Hashable {
     public var id: String
     public var checkpoint: Int64
+    public var subtask: Int
+    /// Whether it was prepared at the end of the input: then any checkpoint may have it.
+    public var isFinal: Bool
 }
 
 /// A sink that writes lines to a topic of the simulated world, exactly once: transactions are opened before a
@@ -41,7 +44,9 @@ public struct SimulatedTopic: Sink {
     private func commit(_ transaction: TopicTransaction) throws {
         try world.throwIfDead()
         let complete = world.completeCheckpoint
-        if transaction.checkpoint > complete, world.state.withLock({ $0.takesCheckpoints }) {
+        if transaction.checkpoint > complete, world.state.withLock({ $0.takesCheckpoints }),
+            !(transaction.isFinal && world.hasLastSnapshot(ofSubtask: transaction.subtask, of: complete))
+        {
             world.report(
                 "\(name): \(transaction.id) of checkpoint \(transaction.checkpoint) is committed, but the newest "
                     + "complete one is \(complete)")
@@ -112,7 +117,8 @@ public final class TopicWriter: SinkWriter {
     public func prepare(_ request: PrepareRequest) -> PreparedOutput<TopicTransaction, NoWriterState> {
         guard !lines.isEmpty else { return PreparedOutput() }
         let transaction = TopicTransaction(
-            id: "\(context.subtask)-\(topic.nextNumber())", checkpoint: request.checkpoint)
+            id: "\(context.subtask)-\(topic.nextNumber())", checkpoint: request.checkpoint, subtask: context.subtask,
+            isFinal: request.isFinal)
         let (topic, lines) = (topic, lines)
         self.lines = []
         return PreparedOutput(committables: [transaction], persist: { try topic.open(transaction, lines) })

@@ -131,6 +131,13 @@ public final class SimulatedWorld: Sendable {
         }
     }
 
+    /// Whether a checkpoint has the last snapshot of a subtask.
+    func hasLastSnapshot(ofSubtask subtask: Int, of checkpoint: Int64) -> Bool {
+        let store = CheckpointStore(root: Self.checkpointDirectory, fileSystem: disk)
+        let listing = (try? store.list())?.first { $0.checkpoint == checkpoint }
+        return listing?.metadata?.files.contains { $0.path.hasSuffix("-\(subtask)-final.segment") } ?? false
+    }
+
     /// The newest complete checkpoint on the disk.
     var completeCheckpoint: Int64 {
         let root = Self.checkpointDirectory

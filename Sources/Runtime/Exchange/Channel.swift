@@ -70,16 +70,24 @@ final class Channel: ExchangeChannel, Sendable {
     /// - Returns: the packets before it, which stay in line; nil when the barrier is not there.
     func takeBarrier(of checkpoint: Int64) -> [Packet]? {
         if barriers.load(ordering: .acquiring) == 0 { return nil }
-        let before: [Packet]? = contents.withLock { contents in
+        let (before, wasFull) = contents.withLock { contents -> ([Packet]?, Bool) in
             for (index, packet) in contents.packets.enumerated() where index >= contents.head {
                 guard case .signal(.barrier(let barrier)) = packet, barrier.checkpoint == checkpoint else { continue }
                 contents.packets.remove(at: index)
-                return Array(contents.packets[contents.head..<index])
+                return (Array(contents.packets[contents.head..<index]), noteRoom(contents.count))
             }
-            return nil
+            return (nil, false)
         }
         if before != nil { barriers.subtract(1, ordering: .releasing) }
+        if wasFull { wakeProducer() }
         return before
+    }
+
+    /// To be called whenever packets have left, under the lock; returns whether the producer has been waiting.
+    private func noteRoom(_ count: Int) -> Bool {
+        guard count < Self.capacity, full.load(ordering: .relaxed) else { return false }
+        full.store(false, ordering: .releasing)
+        return true
     }
 
     func receive() -> Packet? {
@@ -96,9 +104,7 @@ final class Channel: ExchangeChannel, Sendable {
                 contents.packets.removeFirst(contents.head)
                 contents.head = 0
             }
-            let wasFull = contents.count == Self.capacity - 1
-            if wasFull { full.store(false, ordering: .releasing) }
-            return (packet, wasFull)
+            return (packet, noteRoom(contents.count))
         }
         if case .signal(.barrier)? = packet { barriers.subtract(1, ordering: .releasing) }
         if wasFull { wakeProducer() }

@@ -59,6 +59,8 @@ final class JobMaster {
     var uncommitted: [(checkpoint: Int64, task: TaskID, commits: [SinkCommit])] = []
     /// The files of checkpoints under way.
     var files: [Int64: [TaskID: [SegmentFile]]] = [:]
+    /// The tasks of which a checkpoint has the last snapshot, since they had ended before they could take part in it.
+    var endedBefore: [Int64: Set<TaskID>] = [:]
     var triggers: [Int64: CheckpointBarrier] = [:]
     /// What the enumerators left for checkpoints under way; filled and read off the master's thread.
     let sourceFiles = SourceFiles()
