@@ -21,6 +21,7 @@ let package = Package(
     products: [
         .library(name: "Thalweg", targets: ["Thalweg"]),
         .library(name: "ThalwegTesting", targets: ["ThalwegTesting"]),
+        .library(name: "ThalwegSimulation", targets: ["ThalwegSimulation"]),
         .library(name: "ThalwegAllocator", targets: ["ThalwegAllocator"]),
         .library(name: "ThalwegNexmark", targets: ["ThalwegNexmark"]),
         .executable(name: "thalweg", targets: ["thalweg-cli"]),
@@ -53,7 +54,9 @@ let package = Package(
         floor("ThalwegState", at: "State", on: ["ThalwegBase", "ThalwegData", "ThalwegStorage", "CThalweg"]),
 
         // MARK: Dataflow: what a step is (the waist, the built-in operators, the graph)
-        floor("ThalwegOperator", at: "Dataflow/Waist", on: ["ThalwegBase", "ThalwegData", "ThalwegStorage", "ThalwegState"]),
+        floor(
+            "ThalwegOperator", at: "Dataflow/Waist",
+            on: ["ThalwegBase", "ThalwegData", "ThalwegStorage", "ThalwegState"]),
         floor(
             "ThalwegOperators", at: "Dataflow/Operators",
             on: ["ThalwegBase", "ThalwegData", "ThalwegStorage", "ThalwegState", "ThalwegOperator", "CThalweg"]),
@@ -98,11 +101,17 @@ let package = Package(
         .executableTarget(
             name: "thalweg-cli",
             dependencies: [
-                "Thalweg", "ThalwegAllocator", "ThalwegNexmark",
+                "Thalweg", "ThalwegAllocator", "ThalwegNexmark", "ThalwegSimulation",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ], path: "Sources/Tools/thalweg",
             swiftSettings: house),
         floor("ThalwegTesting", at: "Testing", on: ["Thalweg"]),
+        floor(
+            "ThalwegSimulation", at: "Simulation",
+            on: [
+                "Thalweg", "ThalwegControl", "ThalwegTesting",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ]),
 
         // MARK: Proofs
         proof("BaseTests", on: ["ThalwegBase"]),
@@ -113,6 +122,7 @@ let package = Package(
         proof("RuntimeTests", on: ["Thalweg", "ThalwegTesting"]),
         proof("ConnectTests", on: ["Thalweg", "ThalwegTesting"]),
         proof("NexmarkTests", on: ["ThalwegNexmark", "ThalwegTesting"], resources: [.copy("Fixtures")]),
+        proof("SimulationTests", on: ["ThalwegSimulation"]),
         proof("TidyTests", on: []),
     ],
     swiftLanguageModes: [.v6],

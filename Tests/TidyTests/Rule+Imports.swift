@@ -37,8 +37,11 @@ extension Rule {
         Room(module: "ThalwegNexmark", folder: "Sources/Nexmark", mayImport: engine.union(["Thalweg"])),
         Room(
             module: "the tools", folder: "Sources/Tools",
-            mayImport: engine.union(["Thalweg", "ThalwegAllocator", "ThalwegNexmark", "ThalwegTesting"])),
+            mayImport: engine.union(["Thalweg", "ThalwegAllocator", "ThalwegNexmark", "ThalwegTesting", "ThalwegSimulation"])),
         Room(module: "ThalwegTesting", folder: "Sources/Testing", mayImport: engine.union(["Thalweg"])),
+        Room(
+            module: "ThalwegSimulation", folder: "Sources/Simulation",
+            mayImport: engine.union(["Thalweg", "ThalwegTesting"])),
     ]
 
     static let importDirection = Rule(name: "import direction") { tree in
@@ -68,12 +71,13 @@ extension Rule {
     static let testingImporters = Rule(name: "testing importers") { tree in
         tree.files.filter { file in
             let mayTest = file.isBelow("Tests") || file.path.contains("/Tests/") || file.isBelow("Sources/Tools")
+                || file.isBelow("Sources/Simulation")
             return file.isSwift && !mayTest
         }.flatMap { file in
             imports(of: file).filter { $0.module == "ThalwegTesting" }.map {
                 Finding(
                     path: file.path, line: $0.line, subject: $0.module,
-                    message: "only tests and tools import ThalwegTesting")
+                    message: "only tests, tools and the simulation import ThalwegTesting")
             }
         }
     }

@@ -92,6 +92,7 @@ extension JobMaster {
             do { try snapshotSources(checkpoint) } catch { return end(.failure(error)) }
         }
         let parts = files.removeValue(forKey: checkpoint) ?? [:]
+        endedBefore[checkpoint] = Set(entries.filter { $0.value.state == .finished && parts[$0.key] == nil }.keys)
         let taskFiles = graph.taskIDs.flatMap { parts[$0] ?? entries[$0]?.finalFiles ?? [] }
         let time = clock.now
         let operators = graph.streamGraph.nodes.map {
@@ -116,11 +117,14 @@ extension JobMaster {
     /// Makes the output up to a checkpoint visible, in the order in which it was prepared.
     private func commit(_ checkpoint: Int64) {
         failover.durable = max(failover.durable ?? 0, checkpoint)
+        // The last output of a task that has ended since it took part in this checkpoint belongs to a later one.
+        let ended = endedBefore[checkpoint] ?? []
+        endedBefore = endedBefore.filter { $0.key > checkpoint }
         var steps: [SinkCommit] = []
-        for entry in uncommitted where entry.checkpoint <= checkpoint || entries[entry.task]?.state == .finished {
+        for entry in uncommitted where entry.checkpoint <= checkpoint || ended.contains(entry.task) {
             steps += entry.commits
         }
-        uncommitted.removeAll { $0.checkpoint <= checkpoint || entries[$0.task]?.state == .finished }
+        uncommitted.removeAll { $0.checkpoint <= checkpoint || ended.contains($0.task) }
         let (job, chosen) = (job, steps)
         job.background.submit {
             do {

@@ -59,6 +59,8 @@ final class JobMaster {
     var uncommitted: [(checkpoint: Int64, task: TaskID, commits: [SinkCommit])] = []
     /// The files of checkpoints under way.
     var files: [Int64: [TaskID: [SegmentFile]]] = [:]
+    /// The tasks of which a checkpoint has the last snapshot, since they had ended before they could take part in it.
+    var endedBefore: [Int64: Set<TaskID>] = [:]
     var triggers: [Int64: CheckpointBarrier] = [:]
     /// What the enumerators left for checkpoints under way; filled and read off the master's thread.
     let sourceFiles = SourceFiles()
@@ -71,6 +73,8 @@ final class JobMaster {
     /// The job ends by then even if tasks do not.
     var deadline: Int64?
     var failover: FailoverState
+    /// Told every event before it is handled.
+    var observe: ((MasterEvent) -> Void)?
     private(set) var outcome: Result<JobOutcome, any Error>?
 
     init(
@@ -172,7 +176,10 @@ final class JobMaster {
     func poll() -> PollResult {
         if outcome != nil { return .finished }
         let events = job.takeEvents()
-        for event in events { handle(event) }
+        for event in events {
+            observe?(event)
+            handle(event)
+        }
         if let wake = coordinator.nextWake, wake <= clock.now { carryOut(coordinator.handle(.tick, now: clock.now)) }
         restartIfDue()
         endIfDue()

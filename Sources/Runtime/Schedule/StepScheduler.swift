@@ -3,6 +3,7 @@
 
 import Synchronization
 import ThalwegBase
+import ThalwegControl
 import ThalwegOperator
 
 /// The deterministic scheduler: the same job and seed give the same order of polls. When no task can go on, virtual
@@ -12,13 +13,17 @@ public struct StepScheduler: TaskScheduler {
     public let seed: UInt64
     /// Called after each poll that did something: a place to move time on.
     public let afterStep: (@Sendable (ManualClock) -> Void)?
+    /// Watches every turn, and may disturb it.
+    public let observer: (any StepObserver)?
 
     public var clock: any ThalwegClock { virtualClock }
 
     public init(
-        seed: UInt64 = 0, clock: ManualClock = ManualClock(), afterStep: (@Sendable (ManualClock) -> Void)? = nil
+        seed: UInt64 = 0, clock: ManualClock = ManualClock(), afterStep: (@Sendable (ManualClock) -> Void)? = nil,
+        observer: (any StepObserver)? = nil
     ) {
         self.seed = seed
+        self.observer = observer
         virtualClock = clock
         self.afterStep = afterStep
     }
@@ -35,6 +40,9 @@ public struct StepScheduler: TaskScheduler {
         var live: [ExecutionTask] = []
         let background = job.background as? StepBackground
         defer { for task in live { task.close() } }
+        if let observer, observer.wantsNotes {
+            job.master.observe = { event in observer.note(event.summary(of: job.master.graph)) }
+        }
         while true {
             if Task.isCancelled { job.link.post(.cancel) }
             // The master and the background take part in the draw as the last two of the actors.
@@ -42,13 +50,22 @@ public struct StepScheduler: TaskScheduler {
             actors.shuffle(using: &random)
             var progressed = false
             for actor in actors {
+                let turn = turn(of: actor, live)
+                let decision = observer?.willTake(turn) ?? .go
+                if case .skip = decision { continue }
+                if case .die(let error) = decision { throw error }
+                var result = PollResult.idle
                 if actor == live.count {
-                    if job.master.poll() != .idle { progressed = true }
+                    result = job.master.poll()
                 } else if actor == live.count + 1 {
-                    if background?.runNext() == true { progressed = true }
-                } else if poll(live[actor], job) {
-                    progressed = true
+                    if background?.runNext() == true { result = .progress }
+                } else {
+                    var failure: (any Error)?
+                    if case .fail(let error) = decision { failure = error }
+                    result = poll(live[actor], job, failing: failure)
                 }
+                observer?.didTake(turn, result)
+                if result != .idle { progressed = true }
             }
             live.removeAll { $0.isFinished }
             live += job.master.takeDeployments()
@@ -64,19 +81,23 @@ public struct StepScheduler: TaskScheduler {
         }
     }
 
-    private func poll(_ task: ExecutionTask, _ job: ScheduledJob) -> Bool {
+    private func turn(of actor: Int, _ live: [ExecutionTask]) -> StepTurn {
+        if actor == live.count { return .master }
+        if actor > live.count { return .background }
+        let task = live[actor]
+        return .task(name: task.name, subtask: Int(task.id.subtask), isSource: task.isSource)
+    }
+
+    private func poll(_ task: ExecutionTask, _ job: ScheduledJob, failing failure: (any Error)?) -> PollResult {
         do {
-            switch try task.poll() {
-            case .progress:
-                afterStep?(virtualClock)
-                return true
-            case .idle: return false
-            case .finished: return true
-            }
+            if let failure { throw failure }
+            let result = try task.poll()
+            if result == .progress { afterStep?(virtualClock) }
+            return result
         } catch {
             task.fail()
             job.link.post(.failed(task.id, attempt: task.attempt, error))
-            return true
+            return .progress
         }
     }
 }

@@ -142,7 +142,9 @@ public struct CheckpointStore: Sendable {
             throw ThalwegError(.bug, "a file of a checkpoint lies outside its store", detail: path)
         }
         try Snapshot(metadata, path: path, root: root, fileSystem: fileSystem).checkFiles()
-        try fileSystem.syncDirectory(path)
+        // Files of tasks that have ended lie in the directories of other checkpoints, which may never be complete.
+        let owners = Set(metadata.files.compactMap { Self.owner(of: $0.path) }).union([metadata.checkpoint])
+        for owner in owners.sorted() { try fileSystem.syncDirectory(directory(owner)) }
         try fileSystem.syncDirectory(root)
         let unfinished = path + "/" + Self.unfinishedMetadataName
         let output = try fileSystem.create(unfinished)

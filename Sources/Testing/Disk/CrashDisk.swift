@@ -149,6 +149,11 @@ public final class CrashDisk: FileSystem {
         }
     }
 
+    /// A directory's name without the `/` that it may end in.
+    private static func plain(_ path: String) -> String {
+        path.count > 1 && path.hasSuffix("/") ? String(path.dropLast()) : path
+    }
+
     private static func parent(_ path: String) -> String {
         path.lastIndex(of: "/").map { String(path[..<$0]) } ?? "."
     }
@@ -224,7 +229,7 @@ public final class CrashDisk: FileSystem {
     }
 
     public func makeDirectory(_ path: String) throws(ThalwegError) {
-        try change { state in Self.makeDirectories(above: path + "/", in: &state) }
+        try change { state in Self.makeDirectories(above: Self.plain(path) + "/", in: &state) }
     }
 
     /// Makes a file's bytes durable by its name.
@@ -238,7 +243,7 @@ public final class CrashDisk: FileSystem {
     }
 
     public func syncDirectory(_ path: String) throws(ThalwegError) {
-        try change { state in Self.syncNames(of: path, in: &state) }
+        try change { state in Self.syncNames(of: Self.plain(path), in: &state) }
     }
 
     // MARK: Reading
@@ -254,15 +259,26 @@ public final class CrashDisk: FileSystem {
 
     public func files(at path: String) throws(ThalwegError) -> [FileEntry] { try view.files(at: path) }
 
-    public func open(_ path: String) throws(ThalwegError) -> any ByteSource { try view.open(path) }
+    public func open(_ path: String) throws(ThalwegError) -> any ByteSource { try view(of: path).open(path) }
 
-    public func byteCount(of path: String) throws(ThalwegError) -> Int64 { try view.byteCount(of: path) }
+    public func byteCount(of path: String) throws(ThalwegError) -> Int64 { try view(of: path).byteCount(of: path) }
+
+    /// One file as programs see it now.
+    private func view(of path: String) -> MemoryFileSystem {
+        let disk = MemoryFileSystem()
+        state.withLock { state in
+            if let id = state.names[path] { disk[path] = state.files[id]?.bytes }
+        }
+        return disk
+    }
 
     public func isDirectory(_ path: String) -> Bool {
-        state.withLock { $0.names[path] == Self.directoryID }
+        let path = Self.plain(path)
+        return path == "." || state.withLock { $0.names[path] == Self.directoryID }
     }
 
     public func names(in directory: String) throws(ThalwegError) -> [String] {
+        let directory = Self.plain(directory)
         guard isDirectory(directory) else { throw MemoryFileSystem.missing(directory) }
         let below = state.withLock { $0.names.keys.filter { $0.hasPrefix(directory + "/") } }
         let names = below.map { $0.dropFirst(directory.count + 1).prefix { $0 != "/" } }

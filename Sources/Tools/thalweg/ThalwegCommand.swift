@@ -3,12 +3,15 @@
 
 import ArgumentParser
 import ThalwegAllocator
+import ThalwegSimulation
 
 @main
 struct ThalwegCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "thalweg", abstract: "Stateful stream processing.",
-        subcommands: [JobRunCommand.self, JobPlanCommand.self, NexmarkCommand.self])
+        subcommands: [
+            JobRunCommand.self, JobPlanCommand.self, NexmarkCommand.self, SimulationCommand<BuiltInScenarios>.self,
+        ])
 
     static func main() async {
         Allocator.use()

@@ -225,15 +225,17 @@ public final class FileSinkWriter<Element>: SinkWriter where Element: Sendable {
         full.append(file)
     }
 
-    /// Remembers a directory that has a new name in it, and those above it that may be new themselves.
+    /// Remembers a directory that has a new name in it, and all above it: they may be new, made by this writer, by
+    /// another one or by a process that died before it could make them durable.
     private func note(_ directory: String) {
         newDirectories.insert(directory.isEmpty ? "." : directory)
         guard knownDirectories.insert(directory).inserted else { return }
         var above = directory.dropLast()
-        while above.count >= place.directory(of: "").count - 1, let slash = above.lastIndex(of: "/") {
+        while let slash = above.lastIndex(of: "/") {
             newDirectories.insert(String(above[...slash]))
             above = above[..<slash]
         }
+        if !directory.hasPrefix("/") { newDirectories.insert(".") }
     }
 
     // MARK: Prepare

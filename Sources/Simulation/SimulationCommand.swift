@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+//  Simulation from the command line: many seeds, or one again.
+
+import ArgumentParser
+import Thalweg
+
+/// Names the scenarios that a ``SimulationCommand`` runs.
+public protocol ScenarioProvider: SendableMetatype {
+    static var scenarios: [Scenario] { get }
+}
+
+/// The built-in scenario.
+public enum BuiltInScenarios: ScenarioProvider {
+    public static var scenarios: [Scenario] { [WindowedScenario.make()] }
+}
+
+/// `simulate --seed N --count M`: runs scenarios under faults; a failing seed is shrunk and printed with the line that
+/// repeats it.
+///
+///     @main struct Tests: AsyncParsableCommand {
+///         static let configuration = CommandConfiguration(subcommands: [SimulationCommand<MyScenarios>.self])
+///     }
+public struct SimulationCommand<Provider: ScenarioProvider>: AsyncParsableCommand {
+    public static var configuration: CommandConfiguration {
+        CommandConfiguration(
+            commandName: "simulate", abstract: "Run jobs under simulated faults, one run for each seed.")
+    }
+
+    @Option(help: "The first seed.") var seed: UInt64 = 1
+    @Option(help: "The number of seeds.") var count = 1
+    @Option(help: "The scenario, if there are several.") var scenario: String?
+    @Option(help: "The number of records instead of the scenario's own.") var records: Int?
+    @Option(help: "The faults instead of those drawn from the seed, such as crash@record:40,full-8@disk:9.")
+    var faults: String?
+    @Flag(help: "Print what happens, line by line.") var trace = false
+    @Flag(help: "Do not look for a smaller plan when a seed fails.") var noShrink = false
+
+    public init() {}
+
+    public mutating func run() async throws {
+        guard let chosen = Provider.scenarios.first(where: { scenario == nil || $0.name == scenario }) else {
+            throw ValidationError(
+                "no such scenario; known: " + Provider.scenarios.map(\.name).joined(separator: ", "))
+        }
+        let simulation = Simulation(chosen)
+        let start = MonotonicTime.now
+        var (failed, lives, turns) = (0, 0, 0)
+        for seed in seed..<seed + UInt64(max(0, count)) {
+            let result = try await simulation.run(
+                seed: seed, plan: try plan(for: chosen, seed: seed), tracing: trace)
+            if trace { for line in result.trace { print(line) } }
+            (lives, turns) = (lives + result.lives, turns + result.turns)
+            guard !result.isPassed else { continue }
+            failed += 1
+            print(result)
+            if !noShrink {
+                print("shrunk:")
+                print(try await simulation.shrink(result))
+            }
+        }
+        let seconds = max(start.secondsSince, 0.000_001)
+        print(
+            "\(count) seeds, \(failed) failed, \(lives) lives, \(turns) turns, "
+                + "\(Int(Double(count) / seconds * 60)) seeds per minute")
+        if failed > 0 { throw ExitCode.failure }
+    }
+
+    private func plan(for scenario: Scenario, seed: UInt64) throws -> FaultPlan? {
+        guard let faults else {
+            return records.map { FaultPlan.random(seed, records: $0) }
+        }
+        let list = try faults.split(separator: ",").map { text -> Fault in
+            guard let fault = Fault(String(text)) else {
+                throw ValidationError("not a fault: \(text); write kind-amount@moment:number")
+            }
+            return fault
+        }
+        return FaultPlan(list, records: records ?? scenario.records)
+    }
+}
