@@ -32,8 +32,20 @@ public final class OperatorMetrics: Sendable {
     public let bytesIn = Counter()
     /// Of steps with asynchronous calls.
     public let async = AsyncMetrics()
+    /// Of state with a time to live.
+    public let ttl = TTLMetrics()
 
     public init() { watermark.set(.min) }
+}
+
+/// What state with a time to live counts in one operator and subtask (FLIP-25).
+public final class TTLMetrics: Sendable {
+    /// Expired entries that a read met.
+    public let expiredOnRead = Counter()
+    /// Entries removed because their time had passed, without a read.
+    public let sweptEntries = Counter()
+
+    public init() {}
 }
 
 /// How records are handed from operator to operator inside a chain (FLIP-21).

@@ -6,6 +6,7 @@ import ThalwegData
 import ThalwegGraph
 import ThalwegOperator
 import ThalwegOperators
+import ThalwegState
 
 /// A stream seen by key: all records of a key meet in one subtask, with the key's state and timers.
 public struct KeyedStream<Key: Hashable & Codable & Sendable, Element: Sendable> {
@@ -71,22 +72,26 @@ public struct KeyedStream<Key: Hashable & Codable & Sendable, Element: Sendable>
     }
 
     /// Folds each key's records pairwise and emits the fold so far for each record.
+    ///
+    /// - Parameter ttl: how long a key's fold lives after its last record; nil: for ever.
     @inlinable
     public func reduce(
-        name: String? = nil, _ combine: @escaping @Sendable (Element, Element) -> Element
+        name: String? = nil, ttl: StateTTL? = nil, _ combine: @escaping @Sendable (Element, Element) -> Element
     ) -> DataStream<Element> where Element: Codable {
-        aggregate(Reduce(combine), name: name ?? "reduce") { _, value in value }.compactMap { $0 }
+        aggregate(Reduce(combine), name: name ?? "reduce", ttl: ttl) { _, value in value }.compactMap { $0 }
     }
 
     /// Aggregates each key's records and emits a result made from the aggregate so far for each record.
+    ///
+    /// - Parameter ttl: how long a key's aggregate lives after its last record; nil: for ever.
     @inlinable
     public func aggregate<Aggregate: AggregateFunction, Output: Sendable>(
-        _ aggregate: Aggregate, name: String? = nil,
+        _ aggregate: Aggregate, name: String? = nil, ttl: StateTTL? = nil,
         _ result: @escaping @Sendable (Key, Aggregate.Output) throws -> Output
     ) -> DataStream<Output> where Aggregate.Input == Element {
         let key = self.key
         return step("aggregate", name: name) { context in
-            let function = RollingAggregate<Key, Aggregate, Output>(aggregate, result)
+            let function = RollingAggregate<Key, Aggregate, Output>(aggregate, ttl: ttl, result)
             return OperatorInstance(
                 try KeyedProcessOperator(function, key: key, onError: .fail, in: context), in: context)
         }

@@ -42,6 +42,13 @@ open class AnyKeyedStore {
     /// Which pages of slots are shared with a snapshot.
     @exclusivity(unchecked) @usableFromInline final var sharing = PageSharing()
     private final let freezing = PageFreezing()
+    /// What time it is for state that expires; set before such a state is bound.
+    public final var time: StateTime?
+    /// The states with a time to live.
+    final private(set) var expiring: [(column: any ExpiringColumn, expiry: StateExpiry)] = []
+    @exclusivity(unchecked) @usableFromInline final var storedHasExpiry = false
+    /// Whether a state has a time to live.
+    @inlinable public final var hasExpiry: Bool { storedHasExpiry }
 
     /// The slot whose key is being processed; every state handle of the operator reads it.
     @inlinable public final var slot: Int {
@@ -89,6 +96,12 @@ open class AnyKeyedStore {
         }
         columns.append((name, column))
         checks.append(column.emptyCheck ?? { column.isEmpty($0) })
+    }
+
+    /// Notes a state with a time to live.
+    final func expire(_ column: any ExpiringColumn, _ expiry: StateExpiry) {
+        expiring.append((column, expiry))
+        storedHasExpiry = true
     }
 
     // MARK: Snapshots

@@ -12,15 +12,25 @@ extension ListState {
     public func freeze(_ name: String, _ keys: FrozenKeys) -> [StatePart] {
         guard let stored else { return [] }
         let view = column.freeze(under: keys.lease)
+        let stampView = expiry == nil ? nil : stamps.freeze(under: keys.lease)
+        let expiry = expiry?.freeze(under: keys.lease)
         return [
-            keys.part(keys.describe(name, .list, value: stored.schema)) { slot, entries in
-                let values = view.address(slot).pointee
+            keys.part(keys.describe(name, .list, value: stored.schema).with(self.expiry?.ttl)) { slot, entries in
+                var values = view.address(slot).pointee
+                var stamps: [Int64] = []
+                if let expiry, let stampView {
+                    let all = stampView.address(slot).pointee
+                    let living = all.indices.filter { !expiry.isExpired(stamp: all[$0]) }
+                    if living.count < all.count { values = living.map { values[$0] } }
+                    stamps = living.map { all[$0] }
+                }
                 for start in stride(from: 0, to: values.count, by: Self.chunkValuesMax) {
                     let count = min(Self.chunkValuesMax, values.count - start)
                     try entries.add(
                         { $0.append(UInt32(truncatingIfNeeded: start / Self.chunkValuesMax).bigEndian) },
                         value: { bytes in
                             bytes.appendVarint(UInt64(count))
+                            if !stamps.isEmpty { for stamp in stamps[start..<start + count] { bytes.append(stamp) } }
                             try values.withUnsafeBufferPointer { values in
                                 guard let base = values.baseAddress else { return }
                                 try stored.codec.encode(base + start, count: count, into: &bytes)
@@ -31,17 +41,29 @@ extension ListState {
         ]
     }
 
-    public func thaw(page: Int) { column.thaw(page: page) }
-    public func unfreeze() { column.unfreeze() }
+    public func thaw(page: Int) {
+        column.thaw(page: page)
+        stamps.thaw(page: page)
+    }
+
+    public func unfreeze() {
+        column.unfreeze()
+        stamps.unfreeze()
+        expiry?.unfreeze()
+    }
 
     public func restore(_ name: String, from source: KeyedRestore, into store: AnyKeyedStore) throws {
         guard let stored else { return }
         let memory = UnsafeMutablePointer<Value>.allocate(capacity: Self.chunkValuesMax)
         defer { memory.deallocate() }
+        let storedStamps = try StoredStamps(name, in: source, wanted: expiry?.ttl)
         try source.entries(of: store.describe(name, .list, value: stored.schema, for: source)) { group, key, bytes in
             let slot = try store.slot(of: &key, in: group, source)
             var reader = ByteReader(bytes)
             var left = Int(clamping: try reader.readVarint())
+            if storedStamps.areStored || expiry != nil {
+                for _ in 0..<left { restoreStamp(try storedStamps.read(&reader), storedStamps, slot) }
+            }
             while left > 0 {
                 let count = min(left, Self.chunkValuesMax)
                 try stored.codec.decode(&reader, count: count, into: memory)
@@ -50,5 +72,12 @@ extension ListState {
                 left -= count
             }
         }
+    }
+
+    private func restoreStamp(_ stamp: Int64, _ storedStamps: StoredStamps, _ slot: Int) {
+        guard let expiry else { return }
+        let stamp = storedStamps.restored(stamp, expiry)
+        stamps.address(slot).pointee.append(stamp)
+        expiry.note(stamp, at: slot)
     }
 }

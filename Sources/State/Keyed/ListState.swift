@@ -12,56 +12,87 @@ public final class ListState<Value: Codable & Sendable>: BindableState, KeyedCol
     @usableFromInline var storedEmptyCheck: ((Int) -> Bool)?
     /// How values are stored; learned by `bind`.
     @usableFromInline var stored: StoredType<Value>?
+    /// Nil when values live for ever.
+    @usableFromInline let expiry: StateExpiry?
+    /// The stamp of each value, if values expire.
+    @exclusivity(unchecked) @usableFromInline var stamps = PagedColumn<[Int64]>(initial: [])
+    /// Called with what has expired and its slot.
+    @usableFromInline var expired: ((AnyKeyedStore, Int, Value) -> Void)?
+    @usableFromInline var expiredKey: ExpiredKey?
 
+    /// - Parameter ttl: how long each value lives; nil: until it is removed.
     @inlinable
-    public init() {
+    public init(ttl: StateTTL? = nil) {
+        expiry = ttl.map { StateExpiry($0) }
         let unbound = AnyKeyedStore()
         owner = unbound
         store = unbound
         column.reserve(1)
+        if expiry != nil { stamps.reserve(1) }
         // The state outlives the store that asks; unowned(unsafe) because the check runs for every new key.
         storedEmptyCheck = { [unowned(unsafe) self] slot in self.column.address(slot).pointee.isEmpty }
     }
 
     public func bind(_ name: String, to store: AnyKeyedStore) throws(ThalwegError) {
         stored = try StoredType()
+        try expiredKey?.check(name, store)
         try store.register(name, self)
+        try expiry?.bind(name, self, to: store)
         self.store = store
         // The store holds this handle: holding it in turn would keep both alive for ever.
         owner = nil
     }
 
     /// The current key's values; assigning replaces them, an empty array removes them.
+    ///
+    /// With a time to live, changing `values` writes all of them anew; ``append(_:)``, ``insert(_:at:)`` and the
+    /// subscript write one.
     @inlinable
     public var values: [Value] {
-        get { column.address(store.slot).pointee }
+        get {
+            if expiry != nil { return readExpiring() }
+            return column.address(store.slot).pointee
+        }
         _modify {
+            if expiry != nil { prepareWrite() }
+            defer { if expiry != nil { endWrite() } }
             let address = column.address(store.slot)
             yield &address.pointee
             if address.pointee.isEmpty { store.mayBeEmpty = true }
         }
     }
 
-    @inlinable public var isEmpty: Bool { column.address(store.slot).pointee.isEmpty }
-    @inlinable public var count: Int { column.address(store.slot).pointee.count }
+    @inlinable public var isEmpty: Bool { count == 0 }
+    @inlinable public var count: Int {
+        if expiry != nil { return visibleCount() }
+        return column.address(store.slot).pointee.count
+    }
 
     /// The current key's value at a position, read or changed in place.
     @inlinable
     public subscript(position: Int) -> Value {
-        get { column.address(store.slot).pointee[position] }
-        _modify { yield &column.address(store.slot).pointee[position] }
+        get {
+            if expiry != nil { return readExpiring(position) }
+            return column.address(store.slot).pointee[position]
+        }
+        _modify {
+            let place = expiry == nil ? position : prepareWrite(position)
+            yield &column.address(store.slot).pointee[place]
+        }
     }
 
     /// Puts a value before the one at a position.
     @inlinable
     public func insert(_ value: Value, at position: Int) {
-        column.address(store.slot).pointee.insert(value, at: position)
+        let place = expiry == nil ? position : prepareInsert(position)
+        column.address(store.slot).pointee.insert(value, at: place)
     }
 
     /// Removes and returns the last value, if there is one.
     @inlinable
     @discardableResult
     public func popLast() -> Value? {
+        if expiry != nil { return popLastExpiring() }
         let values = column.address(store.slot)
         let last = values.pointee.popLast()
         if values.pointee.isEmpty { store.mayBeEmpty = true }
@@ -70,11 +101,15 @@ public final class ListState<Value: Codable & Sendable>: BindableState, KeyedCol
 
     /// Adds a value at the end.
     @inlinable
-    public func append(_ value: Value) { column.address(store.slot).pointee.append(value) }
+    public func append(_ value: Value) {
+        if expiry != nil { prepareAppend() }
+        column.address(store.slot).pointee.append(value)
+    }
 
     /// Removes the current key's values.
     @inlinable
     public func clear() {
+        if expiry != nil { clearExpiring() }
         column.address(store.slot).pointee = []
         store.mayBeEmpty = true
     }
@@ -88,7 +123,13 @@ public final class ListState<Value: Codable & Sendable>: BindableState, KeyedCol
     public var emptyCheck: ((Int) -> Bool)? { storedEmptyCheck }
 
     public var slotMemory: SlotMemory? { column.memory }
-    public func reserve(_ count: Int) { column.reserve(count) }
+    public func reserve(_ count: Int) {
+        column.reserve(count)
+        if expiry != nil { stamps.reserve(count) }
+    }
     public func isEmpty(_ slot: Int) -> Bool { column.address(slot).pointee.isEmpty }
-    public func clear(_ slot: Int) { column.reset(slot) }
+    public func clear(_ slot: Int) {
+        column.reset(slot)
+        if expiry != nil { stamps.reset(slot) }
+    }
 }

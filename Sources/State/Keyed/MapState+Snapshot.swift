@@ -11,7 +11,8 @@ extension MapState {
         let frozen = FrozenMaps(
             heads: heads.freeze(under: keys.lease), entries: entries.freeze(under: keys.lease),
             table: table.freeze(under: keys.lease))
-        let descriptor = keys.describe(name, .map, userKey: userKeys.schema, value: stored.schema)
+        let stamps = expiry?.freeze(under: keys.lease)
+        let descriptor = keys.describe(name, .map, userKey: userKeys.schema, value: stored.schema).with(expiry?.ttl)
         return [
             StatePart(descriptor) { writer in
                 let order = try keys.order()
@@ -29,6 +30,11 @@ extension MapState {
                     try sorter.forEach { key, entry in
                         guard let value = frozen.entries.address(entry).pointee.value else { return }
                         bytes.removeAll()
+                        if let stamps {
+                            let stamp = stamps.stamp(entry)
+                            if stamps.isExpired(stamp: stamp) { return }
+                            bytes.append(stamp)
+                        }
                         try stored.encode(value, into: &bytes)
                         try bytes.withBytes { try writer.add(key: key, value: $0) }
                     }
@@ -43,15 +49,19 @@ extension MapState {
         heads.unfreeze()
         entries.unfreeze()
         table.unfreeze()
+        expiry?.unfreeze()
     }
 
     public func restore(_ name: String, from source: KeyedRestore, into store: AnyKeyedStore) throws {
         guard let stored, let userKeys else { return }
+        let stamps = try StoredStamps(name, in: source, wanted: expiry?.ttl)
         let wanted = store.describe(name, .map, userKey: userKeys.schema, value: stored.schema, for: source)
         try source.entries(of: wanted) { group, key, bytes in
             store.slot = try store.slot(of: &key, in: group, source)
             let entry = findOrInsert(try userKeys.encoder.decode(&key))
+            let (stamp, bytes) = try stamps.split(bytes)
             entries.address(entry).pointee.value = try stored.codec.decode(bytes)
+            if let expiry { expiry.set(stamps.restored(stamp, expiry), at: entry) }
         }
     }
 }

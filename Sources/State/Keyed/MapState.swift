@@ -22,9 +22,16 @@ public final class MapState<UserKey: Hashable & Codable & Sendable, Value: Codab
     // How user keys and values are stored; learned by `bind`.
     var userKeys: StoredKey<UserKey>?
     var stored: StoredType<Value>?
+    /// Nil when entries live for ever.
+    @usableFromInline let expiry: StateExpiry?
+    /// Called with what has expired and its slot.
+    @usableFromInline var expired: ((AnyKeyedStore, Int, UserKey, Value) -> Void)?
+    @usableFromInline var expiredKey: ExpiredKey?
 
+    /// - Parameter ttl: how long each entry lives; nil: until it is removed.
     @inlinable
-    public init() {
+    public init(ttl: StateTTL? = nil) {
+        expiry = ttl.map { StateExpiry($0) }
         let unbound = AnyKeyedStore()
         owner = unbound
         store = unbound
@@ -38,7 +45,9 @@ public final class MapState<UserKey: Hashable & Codable & Sendable, Value: Codab
         hasher = KeyHasher(type)
         userKeys = StoredKey(encoder: KeyEncoder(type), schema: type.schema)
         stored = try StoredType()
+        try expiredKey?.check(name, store)
         try store.register(name, self)
+        try expiry?.bind(name, self, to: store)
         self.store = store
         // The store holds this handle: holding it in turn would keep both alive for ever.
         owner = nil
@@ -103,8 +112,12 @@ public final class MapState<UserKey: Hashable & Codable & Sendable, Value: Codab
     /// The value of a user key under the current key; setting nil removes it.
     @inlinable
     public subscript(key: UserKey) -> Value? {
-        get { find(key).flatMap { entries.address($0).pointee.value } }
+        get {
+            if expiry != nil { return readExpiring(key) }
+            return find(key).flatMap { entries.address($0).pointee.value }
+        }
         set {
+            if expiry != nil { prepareWrite(key, replacing: true, removing: newValue == nil) }
             if let newValue {
                 entries.address(findOrInsert(key)).pointee.value = newValue
             } else if let entry = find(key) {
@@ -116,37 +129,53 @@ public final class MapState<UserKey: Hashable & Codable & Sendable, Value: Codab
     /// The value of a user key, or `standard` when there is none; what is assigned is stored.
     @inlinable
     public subscript(key: UserKey, default standard: @autoclosure () -> Value) -> Value {
-        get { find(key).flatMap { entries.address($0).pointee.value } ?? standard() }
+        get { self[key] ?? standard() }
         _modify {
+            if expiry != nil { prepareWrite(key, replacing: false) }
             let address = entries.address(findOrInsert(key))
             if address.pointee.value == nil { address.pointee.value = standard() }
             yield &address.pointee.value!  // set on the line above when it was nil
         }
     }
 
-    /// The number of entries of the current key.
-    @inlinable public var count: Int { Int(heads.address(store.slot).pointee.count) }
-    @inlinable public var isEmpty: Bool { count == 0 }
+    /// The number of entries of the current key. With a time to live every entry is looked at.
+    @inlinable public var count: Int {
+        if expiry != nil { return visibleCount() }
+        return Int(heads.address(store.slot).pointee.count)
+    }
+    @inlinable public var isEmpty: Bool {
+        if expiry != nil { return !hasVisible() }
+        return heads.address(store.slot).pointee.count == 0
+    }
 
-    /// Whether the current key has an entry for a user key.
+    /// Whether the current key has an entry for a user key. Asking is no read: it changes no time to live.
     @inlinable
-    public func contains(_ key: UserKey) -> Bool { find(key) != nil }
+    public func contains(_ key: UserKey) -> Bool {
+        guard let entry = find(key) else { return false }
+        return expiry == nil || isVisible(entry)
+    }
 
-    /// Calls `body` with each entry of the current key, in no particular order. Do not change the map meanwhile.
+    /// Calls `body` with each entry of the current key, in no particular order. It may remove the entry it is called
+    /// with, and change nothing else.
     @inlinable
     public func forEach(_ body: (UserKey, Value) throws -> Void) rethrows {
+        if expiry != nil { return try forEachExpiring(body) }
         var entry = heads.address(store.slot).pointee.first
         while entry >= 0 {
             let address = entries.address(Int(entry))
+            let next = address.pointee.next
             // An entry in a chain always holds a value.
             try body(table.key(at: Int(entry)).key, address.pointee.value.unsafelyUnwrapped)
-            entry = address.pointee.next
+            entry = next
         }
     }
 
     /// Removes every entry of the current key.
     @inlinable
-    public func clear() { clear(store.slot) }
+    public func clear() {
+        if expiry != nil { expireAll() }
+        clear(store.slot)
+    }
 
     // MARK: KeyedColumn
 

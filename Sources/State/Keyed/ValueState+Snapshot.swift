@@ -9,9 +9,15 @@ extension ValueState {
     public func freeze(_ name: String, _ keys: FrozenKeys) -> [StatePart] {
         guard let stored else { return [] }
         let view = column.freeze(under: keys.lease)
+        let stamps = expiry?.freeze(under: keys.lease)
         return [
-            keys.part(keys.describe(name, .value, value: stored.schema)) { slot, bytes in
+            keys.part(keys.describe(name, .value, value: stored.schema).with(expiry?.ttl)) { slot, bytes in
                 guard let value = view.address(slot).pointee else { return false }
+                if let stamps {
+                    let stamp = stamps.stamp(slot)
+                    if stamps.isExpired(stamp: stamp) { return false }
+                    bytes.append(stamp)
+                }
                 try stored.encode(value, into: &bytes)
                 return true
             }
@@ -19,13 +25,20 @@ extension ValueState {
     }
 
     public func thaw(page: Int) { column.thaw(page: page) }
-    public func unfreeze() { column.unfreeze() }
+
+    public func unfreeze() {
+        column.unfreeze()
+        expiry?.unfreeze()
+    }
 
     public func restore(_ name: String, from source: KeyedRestore, into store: AnyKeyedStore) throws {
         guard let stored else { return }
+        let stamps = try StoredStamps(name, in: source, wanted: expiry?.ttl)
         try source.entries(of: store.describe(name, .value, value: stored.schema, for: source)) { group, key, bytes in
             let slot = try store.slot(of: &key, in: group, source)
+            let (stamp, bytes) = try stamps.split(bytes)
             column.address(slot).pointee = try stored.codec.decode(bytes)
+            if let expiry { expiry.set(stamps.restored(stamp, expiry), at: slot) }
         }
     }
 }

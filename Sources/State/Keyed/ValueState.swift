@@ -50,9 +50,16 @@ public final class ValueState<Value: Codable & Sendable>: BindableState, KeyedCo
     @usableFromInline var storedEmptyCheck: ((Int) -> Bool)?
     /// How values are stored; learned by `bind`.
     @usableFromInline var stored: StoredType<Value>?
+    /// Nil when values live for ever.
+    @usableFromInline let expiry: StateExpiry?
+    /// Called with what has expired and its slot.
+    @usableFromInline var expired: ((AnyKeyedStore, Int, Value) -> Void)?
+    @usableFromInline var expiredKey: ExpiredKey?
 
+    /// - Parameter ttl: how long values live; nil: until they are removed.
     @inlinable
-    public init() {
+    public init(ttl: StateTTL? = nil) {
+        expiry = ttl.map { StateExpiry($0) }
         let unbound = AnyKeyedStore()
         owner = unbound
         store = unbound
@@ -63,7 +70,9 @@ public final class ValueState<Value: Codable & Sendable>: BindableState, KeyedCo
 
     public func bind(_ name: String, to store: AnyKeyedStore) throws(ThalwegError) {
         stored = try StoredType()
+        try expiredKey?.check(name, store)
         try store.register(name, self)
+        try expiry?.bind(name, self, to: store)
         self.store = store
         // The store holds this handle: holding it in turn would keep both alive for ever.
         owner = nil
@@ -72,13 +81,18 @@ public final class ValueState<Value: Codable & Sendable>: BindableState, KeyedCo
     /// The current key's value; setting nil removes it.
     @inlinable
     public var value: Value? {
-        get { column.address(store.slot).pointee }
+        get {
+            if expiry != nil { return readExpiring() }
+            return column.address(store.slot).pointee
+        }
         _modify {
+            if expiry != nil { prepareWrite(replacing: false) }
             let address = column.address(store.slot)
             yield &address.pointee
             if address.pointee == nil { store.mayBeEmpty = true }
         }
         set {
+            if expiry != nil { prepareWrite(replacing: true) }
             if newValue == nil { store.mayBeEmpty = true }
             column.address(store.slot).pointee = newValue
         }
@@ -87,8 +101,9 @@ public final class ValueState<Value: Codable & Sendable>: BindableState, KeyedCo
     /// The current key's value, or `standard` when there is none; what is assigned is stored.
     @inlinable
     public subscript(default standard: @autoclosure () -> Value) -> Value {
-        get { column.address(store.slot).pointee ?? standard() }
+        get { value ?? standard() }
         _modify {
+            if expiry != nil { prepareWrite(replacing: false) }
             let address = column.address(store.slot)
             if address.pointee == nil { address.pointee = standard() }
             yield &address.pointee!  // set on the line above when it was nil

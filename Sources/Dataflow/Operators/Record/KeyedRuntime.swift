@@ -33,6 +33,7 @@ public final class KeyedRuntime<Key: Hashable & Codable & Sendable> {
         slots = .allocate(capacity: capacity)
         context = KeyedContext(
             store: store, eventTimers: eventTimers, processingTimers: processingTimers, operatorContext)
+        store.time = context.expiry.time
         try store.register("$timers.event", eventTimers)
         try store.register("$timers.processing", processingTimers)
     }
@@ -56,6 +57,7 @@ public final class KeyedRuntime<Key: Hashable & Codable & Sendable> {
             made &+= 1
         }
         store.resolve(keys, hashes: hashes, count: count, into: slots)
+        if store.hasExpiry { context.expiry.readClock() }
     }
 
     /// Notes that the current key's state may be empty now; its slot is given back at the end of the batch.
@@ -72,6 +74,7 @@ public final class KeyedRuntime<Key: Hashable & Codable & Sendable> {
     public func endBatch() {
         store.releaseUnused()
         if !emptied.isEmpty { releaseEmptied() }
+        if store.hasExpiry { context.scheduleProcessingTime() }
     }
 
     @usableFromInline
@@ -102,6 +105,7 @@ public final class KeyedRuntime<Key: Hashable & Codable & Sendable> {
         _ domain: TimeDomain, upTo limit: Int64, _ errors: RecordErrorHandler,
         onTimer: (EventTime) throws -> Void
     ) throws {
+        if store.hasExpiry { context.expiry.begin(domain) }
         try fire(domain, upTo: limit) { moment in
             context.clock.time = moment
             let time = EventTime(milliseconds: moment)
@@ -109,12 +113,22 @@ public final class KeyedRuntime<Key: Hashable & Codable & Sendable> {
                 throw errors.timerFailure(error, at: time, key: store.currentKey)
             }
         }
+        if store.hasExpiry { expire(domain, upTo: limit) }
+    }
+
+    /// Removes state whose time has passed. After the timers, so that they see what still lived at their moment.
+    @usableFromInline
+    func expire(_ domain: TimeDomain, upTo limit: Int64) {
+        context.expiry.end(domain, upTo: limit)
+        store.sweep(domain.ttl, now: limit, emptied: &emptied)
+        endBatch()
     }
 
     // MARK: Snapshots
 
     /// Freezes keys, states and timers, and stores how far event time has come.
     public func snapshot(into snapshot: inout OperatorSnapshot, time: Int64) throws {
+        if store.hasExpiry { context.expiry.readClock() }
         let parts = store.freeze(
             operatorName: snapshot.operatorName, maxParallelism: snapshot.maxParallelism)
         snapshot.release { [store] in store.release() }
@@ -126,9 +140,13 @@ public final class KeyedRuntime<Key: Hashable & Codable & Sendable> {
     ///
     /// - Returns: the event time to go on from; nil when the snapshot knows none.
     public func restore(from state: any RestoredState) throws -> Int64? {
+        let time = try storedTime.restore(from: state)
+        // Entries stored without a time to live begin to live now.
+        context.expiry.readClock()
+        if let time { context.expiry.time.advanceEventTime(to: time) }
         try store.restore(from: storedTime.source(state))
         context.scheduleProcessingTime()
-        return try storedTime.restore(from: state)
+        return time
     }
 }
 
@@ -138,6 +156,7 @@ public final class KeyedContext<Key: Hashable & Codable & Sendable> {
     @usableFromInline let clock: RecordClock
     private let eventTimers: TimerQueue
     private let processingTimers: TimerQueue
+    @usableFromInline let expiry: ExpiryClock
     private let service: any ProcessingTimeService
     /// When callbacks are scheduled, descending: a new one is always earlier than all others.
     private var wakes: [Int64] = []
@@ -156,6 +175,7 @@ public final class KeyedContext<Key: Hashable & Codable & Sendable> {
         self.processingTimers = processingTimers
         clock = context.recordClock
         service = context.processingTime
+        expiry = ExpiryClock(context)
         subtask = context.subtask
         parallelism = context.parallelism
     }
@@ -199,8 +219,9 @@ public final class KeyedContext<Key: Hashable & Codable & Sendable> {
         store.mayBeEmpty = true
     }
 
+    @usableFromInline
     func scheduleProcessingTime() {
-        let next = processingTimers.nextTime
+        let next = min(processingTimers.nextTime, store.nextExpiry(.processingTime))
         guard next < wakes.last ?? .max else { return }
         wakes.append(next)
         service.schedule(at: next) { [weak self] in

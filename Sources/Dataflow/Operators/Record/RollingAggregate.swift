@@ -14,11 +14,15 @@ where Key: Hashable & Codable & Sendable, Aggregate.Input: Sendable, Output: Sen
     @usableFromInline let aggregate: Aggregate
     @usableFromInline let result: (Key, Aggregate.Output) throws -> Output
 
+    /// - Parameter ttl: how long a key's aggregate lives; nil: for ever.
     @inlinable
-    public init(_ aggregate: Aggregate, _ result: @escaping (Key, Aggregate.Output) throws -> Output) {
+    public init(
+        _ aggregate: Aggregate, ttl: StateTTL? = nil,
+        _ result: @escaping (Key, Aggregate.Output) throws -> Output
+    ) {
         self.aggregate = aggregate
         self.result = result
-        let handle = ValueState<Aggregate.Accumulator>()
+        let handle = ValueState<Aggregate.Accumulator>(ttl: ttl)
         state = handle
         declaration = State(wrappedValue: handle, "aggregate")
     }
