@@ -41,6 +41,7 @@ final class JobMaster {
         var state = State.running
         /// What the task left when it had finished.
         var finalFiles: [SegmentFile] = []
+        var finalDigests: [StateDigest] = []
     }
 
     let graph: JobGraph
@@ -59,6 +60,8 @@ final class JobMaster {
     var uncommitted: [(checkpoint: Int64, task: TaskID, commits: [SinkCommit])] = []
     /// The files of checkpoints under way.
     var files: [Int64: [TaskID: [SegmentFile]]] = [:]
+    /// What the subtasks say of their broadcast states for checkpoints under way.
+    var digests: [Int64: [TaskID: [StateDigest]]] = [:]
     var triggers: [Int64: CheckpointBarrier] = [:]
     /// What the enumerators left for checkpoints under way; filled and read off the master's thread.
     let sourceFiles = SourceFiles()
@@ -103,8 +106,10 @@ final class JobMaster {
                 settings: options.settings, restored: base > 0 || snapshot != nil ? base : nil)
         }
         failover.initial = snapshot
+        if let snapshot { try checkClaims(snapshot) }
         try makeDesks(snapshot)
-        try deploy(graph.taskIDs, from: snapshot)
+        let restored = try deploy(graph.taskIDs, from: snapshot)
+        if let restored { try warnOfUnread(restored) }
         carryOut(coordinator.handle(.started(tasks: graph.taskIDs), now: clock.now))
     }
 
@@ -140,7 +145,10 @@ final class JobMaster {
     }
 
     /// Builds tasks and hands them to the scheduler.
-    func deploy(_ ids: [TaskID], from snapshot: Snapshot?) throws {
+    ///
+    /// - Returns: what they were restored from.
+    @discardableResult
+    func deploy(_ ids: [TaskID], from snapshot: Snapshot?) throws -> RestoredOperators? {
         var attempts: [TaskID: Int] = [:]
         for id in ids { attempts[id] = (entries[id]?.attempt ?? 0) + 1 }
         var builder = TaskBuilder(
@@ -156,6 +164,7 @@ final class JobMaster {
         }
         for task in tasks { entries[task.id] = Entry(attempt: task.attempt, mailbox: task.mailbox) }
         deployments += tasks
+        return builder.restored
     }
 
     /// The tasks that wait for a worker.
@@ -185,6 +194,7 @@ final class JobMaster {
         case .acknowledged(let task, let attempt, let checkpoint, let snapshot):
             guard isCurrent(task, attempt) else { return discard(snapshot.commits) }
             files[checkpoint, default: [:]][task] = snapshot.files
+            digests[checkpoint, default: [:]][task] = snapshot.digests
             if !snapshot.commits.isEmpty { uncommitted.append((checkpoint, task, snapshot.commits)) }
             carryOut(coordinator.handle(.acknowledged(checkpoint: checkpoint, task: task), now: clock.now))
         case .declined(let task, let attempt, let checkpoint, let error, let commits):
@@ -198,6 +208,7 @@ final class JobMaster {
             guard isCurrent(task, attempt) else { return discard(snapshot.commits) }
             entries[task]?.state = .finished
             entries[task]?.finalFiles = snapshot.files
+            entries[task]?.finalDigests = snapshot.digests
             if !snapshot.commits.isEmpty { uncommitted.append((checkpoint, task, snapshot.commits)) }
             if job.store != nil {
                 carryOut(coordinator.handle(.taskFinished(task), now: clock.now))
