@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //  Jobs with operator state that end with a checkpoint and start from it again.
 
+import Synchronization
 import Testing
 import Thalweg
 
@@ -43,7 +44,7 @@ struct OperatorStateJob {
         let environment = StreamEnvironment(settings: settings)
         try build(environment)
         let execution = try environment.makeExecution()
-        try await within { try await execution.run(on: StepScheduler(seed: seed)) }
+        _ = try await within { try await execution.run(on: StepScheduler(seed: seed)) }
         return execution
     }
 
