@@ -174,7 +174,9 @@ public final class OperatorListState<Element: Codable & Sendable>: OperatorState
         guard let codec = stored?.codec else { return }
         forget()
         if let id = mode.id {
-            try source.entries(of: name, keyGroups: seat.keyGroups) { _, value in
+            // Only in a keyed list the key begins with a group.
+            let groups = found.kind == .keyedList ? seat.keyGroups : nil
+            try source.entries(of: name, keyGroups: groups) { _, value in
                 let element = try codec.decode(value)
                 if owns(id(element)) { place(element) }
             }

@@ -5,7 +5,9 @@ import ThalwegBase
 import ThalwegOperator
 import ThalwegState
 
-/// What `processBroadcast` may ask, and its right to write broadcast state: `context.update(rules) { $0[key] = value }`.
+/// What `processBroadcast` may ask, and its right to write broadcast state.
+///
+///     context.update(rules) { $0[key] = value }
 ///
 /// It knows no subtask: what it does must be the same in all of them.
 public final class BroadcastContext: BroadcastAccess {
