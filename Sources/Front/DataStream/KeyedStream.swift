@@ -131,7 +131,8 @@ extension DataStream {
     ) -> DataStream<Function.Output> where Function.Input == Element {
         let binding = FunctionBinding(of: make())
         return step(
-            "process", name: name ?? String(describing: Function.self), outputs: binding.outputs + policy.outputs
+            "process", name: name ?? String(describing: Function.self), outputs: binding.outputs + policy.outputs,
+            details: binding.states.isEmpty ? [:] : ["states": binding.states.map(\.name).joined(separator: ", ")]
         ) { context in
             OperatorInstance(try ProcessOperator(make(), onError: policy, in: context), in: context)
         }

@@ -96,7 +96,8 @@ struct SnapshotUpload: Sendable {
                 checkpoint: checkpoint, name: "\(taskName)-\(task.subtask)\(isFinal ? "-final" : "")",
                 operators: operators, subtask: Int(task.subtask), parts: parts,
                 isCancelled: { job.isUnwanted(checkpoint, isFinal: isFinal) })
-            let snapshot = TaskSnapshot(files: file.map { [$0] } ?? [], commits: commits)
+            let digests = job.store == nil ? [] : try parts.compactMap { try StateDigest($0, of: task) }
+            let snapshot = TaskSnapshot(files: file.map { [$0] } ?? [], commits: commits, digests: digests)
             job.post(
                 isFinal
                     ? .finished(task, attempt: attempt, checkpoint: checkpoint, snapshot)

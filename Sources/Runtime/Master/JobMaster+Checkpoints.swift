@@ -19,6 +19,7 @@ extension JobMaster {
                 job.abort(checkpoint: checkpoint)
                 job.checkpoints.failed.add(1)
                 files[checkpoint] = nil
+                digests[checkpoint] = nil
                 let wasSuspend = triggers.removeValue(forKey: checkpoint)?.kind == .suspend
                 remove(checkpoint)
                 if wasSuspend { for entry in entries.values { entry.mailbox.send(.resume) } }
@@ -93,6 +94,10 @@ extension JobMaster {
         }
         let parts = files.removeValue(forKey: checkpoint) ?? [:]
         endedBefore[checkpoint] = Set(entries.filter { $0.value.state == .finished && parts[$0.key] == nil }.keys)
+        let known = digests.removeValue(forKey: checkpoint) ?? [:]
+        let taskDigests = graph.taskIDs.flatMap { known[$0] ?? entries[$0]?.finalDigests ?? [] }
+        // What differs once would differ after a restart again: the job ends.
+        if let divergence = StateDigest.divergence(taskDigests) { return end(.failure(divergence)) }
         let taskFiles = graph.taskIDs.flatMap { parts[$0] ?? entries[$0]?.finalFiles ?? [] }
         let time = clock.now
         let operators = graph.streamGraph.nodes.map {

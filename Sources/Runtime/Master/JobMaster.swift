@@ -41,6 +41,7 @@ final class JobMaster {
         var state = State.running
         /// What the task left when it had finished.
         var finalFiles: [SegmentFile] = []
+        var finalDigests: [StateDigest] = []
     }
 
     let graph: JobGraph
@@ -61,6 +62,8 @@ final class JobMaster {
     var files: [Int64: [TaskID: [SegmentFile]]] = [:]
     /// The tasks of which a checkpoint has the last snapshot, since they had ended before they could take part in it.
     var endedBefore: [Int64: Set<TaskID>] = [:]
+    /// What the subtasks say of their broadcast states for checkpoints under way.
+    var digests: [Int64: [TaskID: [StateDigest]]] = [:]
     var triggers: [Int64: CheckpointBarrier] = [:]
     /// What the enumerators left for checkpoints under way; filled and read off the master's thread.
     let sourceFiles = SourceFiles()
@@ -107,8 +110,10 @@ final class JobMaster {
                 settings: options.settings, restored: base > 0 || snapshot != nil ? base : nil)
         }
         failover.initial = snapshot
+        if let snapshot { try checkClaims(snapshot) }
         try makeDesks(snapshot)
-        try deploy(graph.taskIDs, from: snapshot)
+        let restored = try deploy(graph.taskIDs, from: snapshot)
+        if let restored { try warnOfUnread(restored) }
         carryOut(coordinator.handle(.started(tasks: graph.taskIDs), now: clock.now))
     }
 
@@ -144,7 +149,10 @@ final class JobMaster {
     }
 
     /// Builds tasks and hands them to the scheduler.
-    func deploy(_ ids: [TaskID], from snapshot: Snapshot?) throws {
+    ///
+    /// - Returns: what they were restored from.
+    @discardableResult
+    func deploy(_ ids: [TaskID], from snapshot: Snapshot?) throws -> RestoredOperators? {
         var attempts: [TaskID: Int] = [:]
         for id in ids { attempts[id] = (entries[id]?.attempt ?? 0) + 1 }
         var builder = TaskBuilder(
@@ -160,6 +168,7 @@ final class JobMaster {
         }
         for task in tasks { entries[task.id] = Entry(attempt: task.attempt, mailbox: task.mailbox) }
         deployments += tasks
+        return builder.restored
     }
 
     /// The tasks that wait for a worker.
@@ -192,6 +201,7 @@ final class JobMaster {
         case .acknowledged(let task, let attempt, let checkpoint, let snapshot):
             guard isCurrent(task, attempt) else { return discard(snapshot.commits) }
             files[checkpoint, default: [:]][task] = snapshot.files
+            digests[checkpoint, default: [:]][task] = snapshot.digests
             if !snapshot.commits.isEmpty { uncommitted.append((checkpoint, task, snapshot.commits)) }
             carryOut(coordinator.handle(.acknowledged(checkpoint: checkpoint, task: task), now: clock.now))
         case .declined(let task, let attempt, let checkpoint, let error, let commits):
@@ -205,6 +215,7 @@ final class JobMaster {
             guard isCurrent(task, attempt) else { return discard(snapshot.commits) }
             entries[task]?.state = .finished
             entries[task]?.finalFiles = snapshot.files
+            entries[task]?.finalDigests = snapshot.digests
             if !snapshot.commits.isEmpty { uncommitted.append((checkpoint, task, snapshot.commits)) }
             if job.store != nil {
                 carryOut(coordinator.handle(.taskFinished(task), now: clock.now))

@@ -10,6 +10,8 @@ import ThalwegStorage
 struct TaskSnapshot: Sendable {
     var files: [SegmentFile]
     var commits: [SinkCommit]
+    /// Of the states that must be the same in every subtask.
+    var digests: [StateDigest] = []
 }
 
 /// What a job's master is told, by tasks, by the work in the background and by users.

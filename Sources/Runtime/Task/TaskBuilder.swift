@@ -20,8 +20,8 @@ struct TaskBuilder {
     let wakers: WakeTable
     let groups: AlignmentGroups
     let desks: [Int: SourceDesk]
-    /// The snapshot to start from; nil at a fresh start.
-    let snapshot: Snapshot?
+    /// What the snapshot to start from holds; nil at a fresh start.
+    let restored: RestoredOperators?
 
     private var tasks: [TaskID: ExecutionTask] = [:]
     private var channels: [ChannelKey: Channel] = [:]
@@ -45,7 +45,7 @@ struct TaskBuilder {
         self.wakers = wakers
         self.groups = groups
         self.desks = desks
-        self.snapshot = snapshot
+        restored = snapshot.map(RestoredOperators.init)
     }
 
     /// Builds tasks; nothing runs yet.
@@ -128,7 +128,7 @@ struct TaskBuilder {
     // MARK: Restored state
 
     private func restore(_ instance: OperatorInstance, named name: String) throws {
-        guard let state = try snapshot?.restoredState(of: name) else { return }
+        guard let state = try restored?.state(of: name) else { return }
         try instance.restore?(state)
     }
 
@@ -136,7 +136,7 @@ struct TaskBuilder {
     private func makeBacklog(
         of node: StreamNode, task: TaskID, _ instance: OperatorInstance
     ) throws -> [() throws -> Void] {
-        guard let state = try snapshot?.restoredState(of: node.name),
+        guard let state = try restored?.state(of: node.name),
             state.states.contains(where: { InFlightState.isOne($0.name) })
         else { return [] }
         var backlog: [() throws -> Void] = []

@@ -6,14 +6,14 @@ import ThalwegBase
 /// State that a keyed function declares as a property: `@State var last = ValueState<Bid>()`.
 ///
 /// Bound to the operator's store under the property's name when the job is set up.
-public protocol BindableState: AnyObject {
+public protocol BindableState: DeclaredState {
     func bind(_ name: String, to store: AnyKeyedStore) throws(ThalwegError)
 }
 
-/// Declares keyed state; the property's name is the state's name in snapshots.
+/// Declares keyed or operator state; the property's name is the state's name in snapshots.
 @propertyWrapper
 @frozen
-public struct State<Handle: BindableState> {
+public struct State<Handle: DeclaredState> {
     public let wrappedValue: Handle
     /// A name for snapshots other than the property's.
     public let name: String?
@@ -32,12 +32,12 @@ public struct State<Handle: BindableState> {
 }
 
 extension State: AnyStateDeclaration {
-    public var handle: any BindableState { wrappedValue }
+    public var handle: any DeclaredState { wrappedValue }
 }
 
 /// A `@State` property seen without its type.
 public protocol AnyStateDeclaration {
-    var handle: any BindableState { get }
+    var handle: any DeclaredState { get }
     var name: String? { get }
 }
 

@@ -69,9 +69,9 @@ public final class RestoredSnapshotState: RestoredState {
     public var bytesRead: Int64 { reads.withLock { $0.bytes } }
 
     /// The entries of a state in all files.
-    public func entryCount(of state: String) -> Int64 {
+    public func entryCount(of state: String) -> Int {
         files.reduce(0) { sum, file in
-            sum + (file.states[state].map { Int64(file.footer.statistics[$0].entries) } ?? 0)
+            sum + (file.states[state].map { Int(clamping: file.footer.statistics[$0].entries) } ?? 0)
         }
     }
 

@@ -18,4 +18,14 @@ public protocol RestoredState: Sendable {
         of state: String, keyGroups: Range<Int>?,
         _ body: (_ key: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer) throws -> Void
     ) throws
+    /// The number of entries of a state; none when the snapshot does not have it.
+    func entryCount(of state: String) throws -> Int
+}
+
+extension RestoredState {
+    public func entryCount(of state: String) throws -> Int {
+        var count = 0
+        try entries(of: state, keyGroups: nil) { _, _ in count += 1 }
+        return count
+    }
 }

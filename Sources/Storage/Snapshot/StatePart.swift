@@ -7,12 +7,19 @@ import ThalwegBase
 /// operator goes on.
 public struct StatePart: Sendable {
     public let descriptor: StateDescriptor
+    /// Of a state that must be the same in every subtask: a number that tells different contents apart. Called at most
+    /// once, off the task's thread.
+    public let digest: (@Sendable () throws -> UInt64)?
     private let body: @Sendable (any EntryWriter) throws -> Void
 
     /// - Parameter write: adds every entry in ascending order of its key's bytes. Must see the state as it was when the
     ///   part was made, whatever the operator does meanwhile. Called once, from any thread.
-    public init(_ descriptor: StateDescriptor, write: @escaping @Sendable (any EntryWriter) throws -> Void) {
+    public init(
+        _ descriptor: StateDescriptor, digest: (@Sendable () throws -> UInt64)? = nil,
+        write: @escaping @Sendable (any EntryWriter) throws -> Void
+    ) {
         self.descriptor = descriptor
+        self.digest = digest
         body = write
     }
 

@@ -4,12 +4,15 @@
 import ThalwegBase
 import ThalwegOperator
 import ThalwegState
+import ThalwegStorage
 
 /// The `@State` and `@Side` properties of a function, found by reflection once per subtask.
 public struct FunctionBinding {
     /// The declared states in order, by name.
-    public private(set) var states: [(name: String, handle: any BindableState)] = []
+    public private(set) var states: [(name: String, handle: any DeclaredState)] = []
     public private(set) var sides: [any BindableSideOutput] = []
+    /// Those of the states that belong to the subtask rather than to keys, once they are bound.
+    private let operatorStates = OperatorStates()
 
     public init(of function: Any) {
         for child in Mirror(reflecting: function).children {
@@ -26,17 +29,61 @@ public struct FunctionBinding {
     /// The side outputs as the graph knows them.
     public var outputs: [OutputDeclaration] { sides.map(\.declaration) }
 
-    /// Connects states to a store and side outputs to their readers.
-    public func bind(to store: AnyKeyedStore?, in context: OperatorContext) throws {
-        if let store {
-            for (name, handle) in states { try handle.bind(name, to: store) }
-        } else if let (name, _) = states.first {
-            throw ThalwegError(
-                .job, "a function declares keyed state but its stream is not keyed",
-                detail: "state \"\(name)\" in operator \"\(context.name)\"", hint: "call keyed(by:) before process")
+    /// Connects states to a store or to the subtask, and side outputs to their readers.
+    ///
+    /// - Parameters:
+    ///   - store: of the keyed states; nil when the stream is not keyed.
+    ///   - takesBroadcast: whether the function has a broadcast input, which can write broadcast state.
+    public func bind(to store: AnyKeyedStore?, in context: OperatorContext, takesBroadcast: Bool = false) throws {
+        for (name, handle) in states {
+            if let state = handle as? any OperatorState {
+                try bind(state, name, store, context, takesBroadcast)
+            } else if let store, let keyed = handle as? any BindableState {
+                if operatorStates.names.contains(name) { throw taken(name, context) }
+                try keyed.bind(name, to: store)
+            } else {
+                throw ThalwegError(
+                    .job, "a function declares keyed state but its stream is not keyed",
+                    detail: "state \"\(name)\" in operator \"\(context.name)\"",
+                    hint: "call keyed(by:) before process")
+            }
         }
         for side in sides { try side.bind(context.outlets[side.declaration.id], in: context) }
     }
+
+    private func bind(
+        _ state: any OperatorState, _ name: String, _ store: AnyKeyedStore?, _ context: OperatorContext,
+        _ takesBroadcast: Bool
+    ) throws {
+        if state.isBroadcast && !takesBroadcast {
+            throw ThalwegError(
+                .job, "a function declares broadcast state but has no broadcast input",
+                detail: "state \"\(name)\" in operator \"\(context.name)\"",
+                hint: "call connect(broadcast:) before process")
+        }
+        if store?.columns.contains(where: { $0.name == name }) == true { throw taken(name, context) }
+        let seat = OperatorSeat(
+            operatorName: context.name, subtask: context.subtask, parallelism: context.parallelism,
+            maxParallelism: context.maxParallelism)
+        try operatorStates.bind(name, state, to: seat)
+    }
+
+    private func taken(_ name: String, _ context: OperatorContext) -> ThalwegError {
+        ThalwegError(
+            .job, "two states have the same name", detail: "\"\(name)\" in operator \"\(context.name)\"",
+            hint: "give each state its own name")
+    }
+
+    /// Freezes the operator states.
+    public func snapshot(into snapshot: inout OperatorSnapshot) throws {
+        for part in try operatorStates.freeze() { snapshot.add(part) }
+    }
+
+    /// Takes over the operator states.
+    public func restore(from state: any RestoredState) throws { try operatorStates.restore(from: state) }
+
+    /// The function has been opened: what was restored is not to be asked for any more.
+    public func closeRestored() { operatorStates.closeRestored() }
 
     /// Hands on what was emitted to side outputs and counts what nobody reads.
     public func flushSides(_ metrics: OperatorMetrics) throws {

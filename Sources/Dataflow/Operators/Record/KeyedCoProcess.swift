@@ -112,10 +112,13 @@ public final class KeyedCoProcessOperator<Function: KeyedCoProcessFunction>: Two
 
     public func snapshot(into snapshot: inout OperatorSnapshot) throws {
         try runtime.snapshot(into: &snapshot, time: clock.watermark)
+        try binding.snapshot(into: &snapshot)
     }
 
     public func restore(from state: any RestoredState) throws {
         if let time = try runtime.restore(from: state) { clock.watermark = time }
+        try binding.restore(from: state)
+        binding.closeRestored()
     }
 
     @inlinable

@@ -102,10 +102,13 @@ public final class KeyedProcessOperator<Function: KeyedProcessFunction>: OneInpu
 
     public func snapshot(into snapshot: inout OperatorSnapshot) throws {
         try runtime.snapshot(into: &snapshot, time: clock.watermark)
+        try binding.snapshot(into: &snapshot)
     }
 
     public func restore(from state: any RestoredState) throws {
         if let time = try runtime.restore(from: state) { clock.watermark = time }
+        try binding.restore(from: state)
+        binding.closeRestored()
     }
 
     @inlinable

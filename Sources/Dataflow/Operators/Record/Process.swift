@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-//  A function with side outputs, without keys.
+//  A function with side outputs and state of its subtask, without keys.
 
 import ThalwegBase
 import ThalwegData
 import ThalwegOperator
+import ThalwegStorage
 
 /// What a process function may ask while it processes a record.
 public final class ProcessContext {
@@ -11,6 +12,8 @@ public final class ProcessContext {
     private let service: any ProcessingTimeService
     public let subtask: Int
     public let parallelism: Int
+    /// Whether the function's state comes from a snapshot.
+    public internal(set) var isRestored = false
 
     @usableFromInline
     init(_ context: OperatorContext) {
@@ -29,10 +32,20 @@ public final class ProcessContext {
 }
 
 /// A function that emits any number of records to its main output and to the side outputs it declares with `@Side`.
+///
+/// It may declare state of its subtask with `@State`: `OperatorListState` (FLIP-8).
 public protocol ProcessFunction<Input, Output>: SendableMetatype {
     associatedtype Input: Sendable
     associatedtype Output: Sendable
+    /// Called once in each subtask before anything else, also after a restore: then `context.isRestored` is true and
+    /// the state is there.
+    mutating func open(_ context: ProcessContext) throws
     mutating func process(_ value: Input, _ context: ProcessContext, _ out: Collector<Output>) throws
+}
+
+extension ProcessFunction {
+    @inlinable
+    public mutating func open(_ context: ProcessContext) throws {}
 }
 
 /// Runs a process function.
@@ -46,6 +59,7 @@ public final class ProcessOperator<Function: ProcessFunction>: OneInputOperator 
     // Used by one task alone.
     @exclusivity(unchecked) @usableFromInline var function: Function
     @exclusivity(unchecked) @usableFromInline var seen = 0
+    @exclusivity(unchecked) @usableFromInline var isOpen = false
 
     @inlinable
     public init(_ function: Function, onError policy: RecordErrorPolicy, in context: OperatorContext) throws {
@@ -61,6 +75,7 @@ public final class ProcessOperator<Function: ProcessFunction>: OneInputOperator 
 
     @inlinable
     public func process(_ batch: Batch<Function.Input>) throws {
+        if !isOpen { try open() }
         let (times, count, isTimed) = (batch.times, batch.count, batch.isTimed)
         let (clock, collector, context) = (clock, collector, context)
         collector.split = batch.split
@@ -71,6 +86,27 @@ public final class ProcessOperator<Function: ProcessFunction>: OneInputOperator 
             }
         }
         seen &+= count
+    }
+
+    @usableFromInline
+    func open() throws {
+        guard !isOpen else { return }
+        isOpen = true
+        try function.open(context)
+        binding.closeRestored()
+    }
+
+    public func finish() throws { try open() }
+
+    public func snapshot(into snapshot: inout OperatorSnapshot) throws {
+        try open()
+        try binding.snapshot(into: &snapshot)
+    }
+
+    public func restore(from state: any RestoredState) throws {
+        try binding.restore(from: state)
+        context.isRestored = true
+        try open()
     }
 
     @inlinable

@@ -3,6 +3,7 @@
 
 import ThalwegBase
 import ThalwegData
+import ThalwegState
 import ThalwegStorage
 
 /// Gathers the frozen state of one operator in one subtask at a barrier.
@@ -42,19 +43,9 @@ public struct OperatorSnapshot {
         _ elements: [Element], state name: String, kind: StateKind = .split, properties: [String: String] = [:]
     ) throws {
         let type = try RecordType<Element>.learn()
-        let codec = RecordCodec(type)
-        let subtask = UInt32(truncatingIfNeeded: subtask)
         let descriptor = StateDescriptor(
             operatorName: operatorName, name: name, kind: kind, value: type.schema, properties: properties)
-        add(
-            StatePart(descriptor) { writer in
-                for (index, element) in elements.enumerated() {
-                    let bytes = try codec.encode(element)
-                    try withUnsafeBytes(of: (subtask.bigEndian, UInt32(truncatingIfNeeded: index).bigEndian)) { key in
-                        try bytes.withUnsafeBytes { try writer.add(key: key, value: $0) }
-                    }
-                }
-            })
+        add(.elements(elements, of: subtask, RecordCodec(type), descriptor))
     }
 }
 

@@ -3,7 +3,7 @@
 
 import Testing
 import ThalwegBase
-import ThalwegControl
+import ThalwegState
 
 /// The elements that runs stand for, as pairs of old subtask and place.
 private func elements(_ runs: [ElementRun]) -> [[Int]] {
