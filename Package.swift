@@ -23,7 +23,11 @@ let package = Package(
         .library(name: "ThalwegTesting", targets: ["ThalwegTesting"]),
         .library(name: "ThalwegAllocator", targets: ["ThalwegAllocator"]),
         .library(name: "ThalwegNexmark", targets: ["ThalwegNexmark"]),
+        .library(name: "ThalwegPostgres", targets: ["ThalwegPostgres"]),
         .executable(name: "thalweg", targets: ["thalweg-cli"]),
+    ],
+    traits: [
+        .trait(name: "Postgres", description: "The PostgreSQL connector; needs libpq (Debian: libpq-dev).")
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
@@ -39,6 +43,8 @@ let package = Package(
         .systemLibrary(
             name: "CZstd", path: "Sources/C/CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"])]),
         .systemLibrary(name: "CZlib", path: "Sources/C/CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
+        .systemLibrary(
+            name: "CPostgres", path: "Sources/C/CPostgres", pkgConfig: "libpq", providers: [.apt(["libpq-dev"])]),
 
         // MARK: Base: ids, time, errors, bytes
         floor("ThalwegBase", at: "Base", on: ["CThalweg"]),
@@ -77,6 +83,13 @@ let package = Package(
         floor(
             "ThalwegConnectors", at: "Connect/Connectors",
             on: ["ThalwegBase", "ThalwegData", "ThalwegStorage", "ThalwegOperator", "ThalwegFormats"]),
+        // Its sources are empty without the trait: a build of the rest needs no libpq.
+        floor(
+            "ThalwegPostgres", at: "Connect/Postgres",
+            on: [
+                "ThalwegBase", "ThalwegData", "ThalwegOperator", "ThalwegFormats",
+                .target(name: "CPostgres", condition: .when(traits: ["Postgres"])),
+            ]),
 
         // MARK: Front: how a job is written
         floor(
@@ -112,6 +125,7 @@ let package = Package(
         proof("StateTests", on: ["ThalwegState", "ThalwegTesting"]),
         proof("RuntimeTests", on: ["Thalweg", "ThalwegTesting"]),
         proof("ConnectTests", on: ["Thalweg", "ThalwegTesting"]),
+        proof("PostgresTests", on: ["Thalweg", "ThalwegTesting", "ThalwegPostgres"]),
         proof("NexmarkTests", on: ["ThalwegNexmark", "ThalwegTesting"], resources: [.copy("Fixtures")]),
         proof("TidyTests", on: []),
     ],

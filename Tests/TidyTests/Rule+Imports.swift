@@ -33,6 +33,9 @@ extension Rule {
         Room(
             module: "ThalwegConnectors", folder: "Sources/Connect/Connectors",
             mayImport: ["ThalwegBase", "ThalwegData", "ThalwegStorage", "ThalwegOperator", "ThalwegFormats"]),
+        Room(
+            module: "ThalwegPostgres", folder: "Sources/Connect/Postgres",
+            mayImport: ["ThalwegBase", "ThalwegData", "ThalwegOperator", "ThalwegFormats"]),
         Room(module: "Thalweg", folder: "Sources/Front", mayImport: engine),
         Room(module: "ThalwegNexmark", folder: "Sources/Nexmark", mayImport: engine.union(["Thalweg"])),
         Room(
