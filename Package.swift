@@ -59,7 +59,9 @@ let package = Package(
         floor("ThalwegState", at: "State", on: ["ThalwegBase", "ThalwegData", "ThalwegStorage", "CThalweg"]),
 
         // MARK: Dataflow: what a step is (the waist, the built-in operators, the graph)
-        floor("ThalwegOperator", at: "Dataflow/Waist", on: ["ThalwegBase", "ThalwegData", "ThalwegStorage", "ThalwegState"]),
+        floor(
+            "ThalwegOperator", at: "Dataflow/Waist",
+            on: ["ThalwegBase", "ThalwegData", "ThalwegStorage", "ThalwegState"]),
         floor(
             "ThalwegOperators", at: "Dataflow/Operators",
             on: ["ThalwegBase", "ThalwegData", "ThalwegStorage", "ThalwegState", "ThalwegOperator", "CThalweg"]),

@@ -95,8 +95,12 @@
                         "CREATE TABLE \(place) AS SELECT \(PostgresTable.list(table.columns)) "
                             + "FROM \(table.target) WITH NO DATA")
                     try session.run(
-                        "ALTER TABLE \(place) ADD COLUMN thalweg_batch text NOT NULL "
-                            + "DEFAULT current_setting('thalweg.batch'), ADD COLUMN thalweg_seq bigserial")
+                        "ALTER TABLE \(place) ADD COLUMN thalweg_batch text NOT NULL, "
+                            + "ADD COLUMN thalweg_seq bigserial")
+                    // Given with the column, the default would be asked for at once, outside of any batch.
+                    try session.run(
+                        "ALTER TABLE \(place) ALTER COLUMN thalweg_batch "
+                            + "SET DEFAULT current_setting('thalweg.batch')")
                     try session.run("CREATE INDEX ON \(place) (thalweg_batch)")
                 }
             }
@@ -149,13 +153,15 @@
             }
         }
 
-        /// A session of an attempt that crashed may still be at work: what it does after the cleaning would stay.
+        /// A session of an attempt that crashed may still be at work: what it does after the cleaning would stay. Younger
+        /// ones are let be, as this may be the one that is left over.
         private func fence(_ session: PostgresConnection) throws {
             let prefix = "thalweg-\(id)-"
             for _ in 0..<Self.fenceRounds {
                 let others = try session.run(
                     "SELECT pid, application_name FROM pg_stat_activity WHERE datname = current_database() "
-                        + "AND pid <> pg_backend_pid() AND left(application_name, length($1)) = $1", [prefix])
+                        + "AND left(application_name, length($1)) = $1 AND backend_start < "
+                        + "(SELECT backend_start FROM pg_stat_activity WHERE pid = pg_backend_pid())", [prefix])
                 let old = others.rows.compactMap { row -> String? in
                     guard let pid = row[0], let subtask = Int(row[1]?.dropFirst(prefix.count) ?? ""),
                         isMine(subtask)
