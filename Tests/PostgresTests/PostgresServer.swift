@@ -48,7 +48,7 @@
             process.waitUntilExit()
             guard process.terminationStatus == 0 else {
                 throw ThalwegError(
-                    .task, "a server for tests cannot be set up", detail: script, hint: "run scripts/setup-postgres.sh")
+                    .task, "a server for tests cannot be set up", detail: script, hint: "run make test-postgres")
             }
         }
 

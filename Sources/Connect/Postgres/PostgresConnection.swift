@@ -13,6 +13,8 @@
         static let connectSecondsMax = 10
         /// How long a statement waits for a lock that another session holds.
         static let lockSecondsMax = 30
+        /// The bytes handed to the client library at a time.
+        static let copyBytesMax = 1 << 20
 
         private let session: OpaquePointer
         /// Whom errors name: no password, no user.
@@ -48,6 +50,8 @@
             for statement in [
                 "SET timezone = 'UTC'", "SET datestyle = 'ISO, YMD'", "SET synchronous_commit = on",
                 "SET lock_timeout = '\(Self.lockSecondsMax)s'", "SET client_min_messages = warning",
+                // An interval without a record is no reason to end its transaction.
+                "SET idle_in_transaction_session_timeout = 0", "SET statement_timeout = 0",
             ] { try run(statement) }
         }
 
@@ -95,7 +99,12 @@
             }
             PQclear(begun)
             let isSent = bytes.withUnsafeBytes { bytes in
-                PQputCopyData(session, bytes.bindMemory(to: CChar.self).baseAddress, Int32(bytes.count)) == 1
+                // The library counts in 32 bits.
+                stride(from: 0, to: bytes.count, by: Self.copyBytesMax).allSatisfy { start in
+                    let piece = UnsafeRawBufferPointer(rebasing: bytes[start...].prefix(Self.copyBytesMax))
+                    let text = piece.bindMemory(to: CChar.self).baseAddress
+                    return PQputCopyData(session, text, Int32(piece.count)) == 1
+                }
             }
             guard isSent, PQputCopyEnd(session, nil) == 1 else { throw failure(nil, of: statement) }
             var touched: Int64 = 0
