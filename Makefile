@@ -5,10 +5,12 @@ SEED ?= 42
 
 # Examples and benchmarks are packages of their own; sharing one build folder compiles the engine once.
 EXAMPLES := --package-path Examples --scratch-path .build
+# A build with another trait compiles everything anew: it has a folder of its own.
+POSTGRES := --traits Postgres --scratch-path .build/postgres
 SOURCES := $(wildcard Sources Tests Examples Benchmarks)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-tsan bench lint format docs clean
+.PHONY: help setup demo test test-postgres test-tsan bench lint format docs clean
 
 help: ## Lists the targets.
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -25,6 +27,12 @@ test: setup ## Runs every test.
 	swift build --build-tests
 	swift test --skip-build --parallel
 	@if [ -f Examples/Package.swift ]; then set -x; swift test --parallel $(EXAMPLES); fi
+	$(MAKE) test-postgres
+
+test-postgres: ## Runs the tests of the PostgreSQL sink with a server of their own.
+	@scripts/setup.sh libpq-dev postgresql
+	swift build --build-tests $(POSTGRES)
+	swift test --skip-build --filter PostgresTests $(POSTGRES)
 
 test-tsan: setup ## Runs the runtime's tests under the thread sanitizer.
 	scripts/test-tsan.sh RuntimeTests

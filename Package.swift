@@ -24,7 +24,11 @@ let package = Package(
         .library(name: "ThalwegSimulation", targets: ["ThalwegSimulation"]),
         .library(name: "ThalwegAllocator", targets: ["ThalwegAllocator"]),
         .library(name: "ThalwegNexmark", targets: ["ThalwegNexmark"]),
+        .library(name: "ThalwegPostgres", targets: ["ThalwegPostgres"]),
         .executable(name: "thalweg", targets: ["thalweg-cli"]),
+    ],
+    traits: [
+        .trait(name: "Postgres", description: "The PostgreSQL connector; needs libpq (Debian: libpq-dev).")
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
@@ -40,6 +44,8 @@ let package = Package(
         .systemLibrary(
             name: "CZstd", path: "Sources/C/CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"])]),
         .systemLibrary(name: "CZlib", path: "Sources/C/CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
+        .systemLibrary(
+            name: "CPostgres", path: "Sources/C/CPostgres", pkgConfig: "libpq", providers: [.apt(["libpq-dev"])]),
 
         // MARK: Base: ids, time, errors, bytes
         floor("ThalwegBase", at: "Base", on: ["CThalweg"]),
@@ -80,6 +86,13 @@ let package = Package(
         floor(
             "ThalwegConnectors", at: "Connect/Connectors",
             on: ["ThalwegBase", "ThalwegData", "ThalwegStorage", "ThalwegOperator", "ThalwegFormats"]),
+        // Its sources are empty without the trait: a build of the rest needs no libpq.
+        floor(
+            "ThalwegPostgres", at: "Connect/Postgres",
+            on: [
+                "ThalwegBase", "ThalwegData", "ThalwegOperator", "ThalwegFormats",
+                .target(name: "CPostgres", condition: .when(traits: ["Postgres"])),
+            ]),
 
         // MARK: Front: how a job is written
         floor(
@@ -121,6 +134,7 @@ let package = Package(
         proof("StateTests", on: ["ThalwegState", "ThalwegTesting"]),
         proof("RuntimeTests", on: ["Thalweg", "ThalwegTesting"]),
         proof("ConnectTests", on: ["Thalweg", "ThalwegTesting"]),
+        proof("PostgresTests", on: ["Thalweg", "ThalwegTesting", "ThalwegPostgres"]),
         proof("NexmarkTests", on: ["ThalwegNexmark", "ThalwegTesting"], resources: [.copy("Fixtures")]),
         proof("SimulationTests", on: ["ThalwegSimulation"]),
         proof("TidyTests", on: []),

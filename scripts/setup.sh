@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Installs what the build and the tests need on Debian 12. Quick when all is present; safe to run again.
+# Installs what the build and the tests need on Debian 12, and packages named as arguments. Quick when all is present;
+# safe to run again.
 set -euo pipefail
 
 packages=(
@@ -8,6 +9,7 @@ packages=(
     libzstd-dev libxxhash-dev         # compression and checksums of snapshots
     libmimalloc-dev                   # malloc of the executables
     python3 gzip                      # benchmarks and test data
+    "$@"                              # what optional parts need
 )
 swift_major_min=6
 swift_minor_min=3

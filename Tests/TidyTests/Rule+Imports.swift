@@ -33,6 +33,9 @@ extension Rule {
         Room(
             module: "ThalwegConnectors", folder: "Sources/Connect/Connectors",
             mayImport: ["ThalwegBase", "ThalwegData", "ThalwegStorage", "ThalwegOperator", "ThalwegFormats"]),
+        Room(
+            module: "ThalwegPostgres", folder: "Sources/Connect/Postgres",
+            mayImport: ["ThalwegBase", "ThalwegData", "ThalwegOperator", "ThalwegFormats"]),
         Room(module: "Thalweg", folder: "Sources/Front", mayImport: engine),
         Room(module: "ThalwegNexmark", folder: "Sources/Nexmark", mayImport: engine.union(["Thalweg"])),
         Room(
@@ -59,11 +62,17 @@ extension Rule {
     }
 
     static let foreignImporters = Rule(name: "foreign importers") { tree in
-        tree.files.filter { $0.isSwift && !$0.isBelow("Sources/Connect/Formats") }.flatMap { file in
-            imports(of: file).filter { ["CSimdjson", "CZlib"].contains($0.module) }.map {
-                Finding(
-                    path: file.path, line: $0.line, subject: $0.module,
-                    message: "\($0.module) has one importer, ThalwegFormats")
+        let owners = [
+            (modules: ["CSimdjson", "CZlib"], folder: "Sources/Connect/Formats", importer: "ThalwegFormats"),
+            (modules: ["CPostgres"], folder: "Sources/Connect/Postgres", importer: "ThalwegPostgres"),
+        ]
+        return owners.flatMap { owner in
+            tree.files.filter { $0.isSwift && !$0.isBelow(owner.folder) }.flatMap { file in
+                imports(of: file).filter { owner.modules.contains($0.module) }.map {
+                    Finding(
+                        path: file.path, line: $0.line, subject: $0.module,
+                        message: "\($0.module) has one importer, \(owner.importer)")
+                }
             }
         }
     }
