@@ -32,14 +32,14 @@ import ThalwegTesting
 
     @Test func aStepThatIsGoneIsNamed() async throws {
         let job = OperatorStateJob()
-        #expect(try await job.run(2, two).warnings.texts.isEmpty)
+        #expect(try await job.run(2, two).notices.lines.isEmpty)
         let error = await #expect(throws: ThalwegError.self) { try await job.run(2, none) }
         #expect(error?.kind == .job && error?.detail == "step \"two\": gone, kept")
         #expect(error?.hint?.contains("--drop-unclaimed-state") == true)
         let execution = try await job.run(2, drops: true, none)
-        #expect(execution.warnings.texts == ["dropped from the snapshot: step \"two\": gone, kept"])
+        #expect(execution.notices.lines == ["warning: dropped from the snapshot: step \"two\": gone, kept"])
         // What was dropped is not carried on: now nothing has to be dropped.
-        #expect(try await job.run(2, none).warnings.texts.isEmpty)
+        #expect(try await job.run(2, none).notices.lines.isEmpty)
     }
 
     @Test func aStateThatIsGoneIsSaidOnce() async throws {
@@ -49,11 +49,11 @@ import ThalwegTesting
             env.numbers(1...10, name: "numbers").process(One(), name: "two").write(to: BlackHoleSink())
         }
         let first = try await job.run(3, one)
-        #expect(first.warnings.texts.count == 1)
-        #expect(first.warnings.texts.first?.contains("step \"two\" no longer declares gone:") == true)
+        #expect(first.notices.lines.count == 1)
+        #expect(first.notices.lines.first?.contains("step \"two\" no longer declares gone:") == true)
         #expect(try job.state(of: "two").states.map(\.name) == ["kept"])
         #expect(try job.state(of: "two").entryCount(of: "kept") == 10)
-        #expect(try await job.run(3, one).warnings.texts.isEmpty)
+        #expect(try await job.run(3, one).notices.lines.isEmpty)
     }
 
     @Test func recordsOnTheirWayToAnInputThatIsGoneAreRefused() async throws {
@@ -74,6 +74,6 @@ import ThalwegTesting
                 operators: [.init(name: "plus", parallelism: 1)], files: [try #require(file)]))
         let error = await #expect(throws: ThalwegError.self) { try await job.run(1, none) }
         #expect(error?.detail?.contains("step \"plus\"") == true)
-        #expect(try await job.run(1, drops: true, none).warnings.texts.count == 1)
+        #expect(try await job.run(1, drops: true, none).notices.lines.count == 1)
     }
 }
