@@ -87,6 +87,8 @@ public struct JobRunner {
         _ execution: JobExecution, on scheduler: any TaskScheduler
     ) async throws -> JobOutcome {
         let stopping = stopping
+        let watch = Self.watch(execution, stopping)
+        defer { watch?.stop() }
         return try await withThrowingTaskGroup(of: JobOutcome?.self) { group in
             group.addTask { try await execution.run(on: scheduler) }
             group.addTask {
@@ -102,35 +104,40 @@ public struct JobRunner {
                 }
                 return nil
             }
-            if let moment = stopping.watermark {
-                group.addTask {
-                    while !Task.isCancelled {
-                        try? await Task.sleep(for: .milliseconds(10))
-                        if let time = JobReport(of: execution, seconds: 0).eventTime, time >= moment {
-                            await Self.stop(execution, stopping)
-                            break
-                        }
-                    }
-                    return nil
-                }
-            }
             defer { group.cancelAll() }
             while let outcome = try await group.next() { if let outcome { return outcome } }
             throw CancellationError()
         }
     }
 
+    /// Stops the job when event time has come far enough.
+    private static func watch(_ execution: JobExecution, _ policy: StopPolicy) -> Ticker? {
+        guard let moment = policy.watermark else { return nil }
+        let ticker = Ticker()
+        let stops = Counter()
+        ticker.start(every: .milliseconds(10)) {
+            guard stops.value == 0, let time = JobReport(of: execution, seconds: 0).eventTime, time >= moment else {
+                return
+            }
+            stops.add(1)
+            Task { await stop(execution, policy) }
+        }
+        return ticker
+    }
+
     private static func stop(_ execution: JobExecution, _ policy: StopPolicy) async {
         let escalation = policy.timeout.map { timeout in
-            Task {
-                try await Task.sleep(for: timeout)
+            let ticker = Ticker()
+            ticker.start(every: timeout) {
                 ProgressLine.write("the stop took longer than \(timeout): cancelling\n")
                 execution.cancel()
+                ticker.stop()
             }
+            return ticker
         }
         do { try await execution.stop(policy.mode) } catch {
             ProgressLine.write("not stopped, the job goes on: \(error)\n")
         }
-        escalation?.cancel()
+        escalation?.stop()
     }
 }

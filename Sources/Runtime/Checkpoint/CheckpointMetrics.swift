@@ -13,6 +13,8 @@ public final class CheckpointMetrics: Sendable {
     public let synchronousNanosMax = Counter()
     /// The time from trigger to commit of the last checkpoint, in milliseconds.
     public let lastDurationMillis = Counter()
+    /// The sum of these times over all checkpoints.
+    public let durationMillisSum = Counter()
     /// The bytes that the last checkpoint wrote.
     public let lastBytes = Counter()
     /// The batches that the last snapshots took out of channels (unaligned checkpoints).
@@ -25,6 +27,11 @@ public final class CheckpointMetrics: Sendable {
     public let restoredBytes = Counter()
 
     public init() {}
+
+    /// The mean time from trigger to commit, in milliseconds; 0 before the first checkpoint.
+    public var meanDurationMillis: Double {
+        completed.value == 0 ? 0 : Double(durationMillisSum.value) / Double(completed.value)
+    }
 
     /// Called by the tasks' threads; the greatest of simultaneous ones may be lost, which is no harm to a figure.
     func noteSynchronous(nanoseconds: UInt64) {

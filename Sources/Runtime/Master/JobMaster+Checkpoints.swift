@@ -167,7 +167,10 @@ extension JobMaster {
     private func committed(_ checkpoint: Int64) {
         let barrier = triggers.removeValue(forKey: checkpoint)
         job.checkpoints.completed.add(1)
-        if let barrier { job.checkpoints.lastDurationMillis.set(Int(clock.now - barrier.time)) }
+        if let barrier {
+            job.checkpoints.lastDurationMillis.set(Int(clock.now - barrier.time))
+            job.checkpoints.durationMillisSum.add(Int(clock.now - barrier.time))
+        }
         for entry in entries.values where entry.state == .running { entry.mailbox.send(.completed(checkpoint)) }
         let isOver = entries.values.allSatisfy { $0.state == .finished }
         let kind: SnapshotKind = barrier?.kind ?? (isDraining ? .drain : isOver ? .final : .checkpoint)

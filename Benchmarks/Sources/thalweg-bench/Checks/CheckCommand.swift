@@ -8,7 +8,7 @@ import Thalweg
 struct CheckCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "check", abstract: "Measure what side outputs and hand-over between operators cost.",
-        subcommands: [AsyncCheck.self])
+        subcommands: [AsyncCheck.self, CheckpointCheck.self])
 
     @Option(help: "How many events.")
     var events: Int64 = 10_000_000

@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: Apache-2.0
+//  `thalweg-bench check checkpoints`: what checkpoints cost, and how long they take under back-pressure.
+
+import ArgumentParser
+import Glibc
+import Thalweg
+import ThalwegNexmark
+
+/// Measures jobs with checkpoints each second against the same jobs without. Fails when a limit is missed.
+struct CheckpointCheck: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "checkpoints", abstract: "Measure what checkpoints cost.")
+
+    @Option(help: "How many records go into the keyed count; query 5 gets five times as many.")
+    var events: Int64 = 60_000_000
+
+    @Option(help: "How many keys the count has.")
+    var keys: UInt64 = 1_000_000
+
+    @Option(help: "The directory for checkpoints.")
+    var directory = "checkpoints-measured"
+
+    private struct Figures {
+        var wall = Double.infinity
+        var cpu = Double.infinity
+        var completed = 0
+        var pauseMillis = 0.0
+        var durationMillis = 0
+        var bytes = 0
+    }
+
+    func run() async throws {
+        let count = try await compare("keyed count, \(keys) keys") { env in
+            try Item.stream(events: events, keys: keys, in: env).keyed(by: \.key).process(CountPerKey())
+                .write(to: .blackHole())
+        }
+        let five = try await compare("query 5") { env in
+            try Q5.build(.generator(events: events * 5, seed: 42), to: .blackHole, in: env)
+        }
+        let pressed = try await underPressure()
+        if !(count && five && pressed) { throw ExitCode.failure }
+    }
+
+    // MARK: Cost
+
+    private func compare(_ name: String, _ build: (StreamEnvironment) throws -> Void) async throws -> Bool {
+        var (off, on) = (Figures(), Figures())
+        for _ in 0..<3 {
+            try await measure(&off, interval: nil, build)
+            try await measure(&on, interval: 1000, build)
+        }
+        let (wall, cpu) = (on.wall / off.wall - 1, on.cpu / off.cpu - 1)
+        let holds = wall <= 0.05 && on.pauseMillis <= 10
+        print(
+            "\(name)  \(holds ? "holds " : "MISSED")  wall \(percent(wall)), CPU \(percent(cpu)), pause at most "
+                + "\(on.pauseMillis) ms, \(on.completed) checkpoints of \(on.bytes / 1024) KiB, the last took "
+                + "\(on.durationMillis) ms")
+        return holds
+    }
+
+    private func measure(
+        _ figures: inout Figures, interval: Int64?, _ build: (StreamEnvironment) throws -> Void
+    ) async throws {
+        let env = StreamEnvironment()
+        if let interval { env.settings.checkpoints = options(interval: interval) }
+        try build(env)
+        let execution = try env.makeExecution()
+        let (cpu, start) = (ProcessUsage().cpuSeconds, MonotonicTime.now)
+        try await execution.run()
+        figures.wall = min(figures.wall, start.secondsSince)
+        figures.cpu = min(figures.cpu, ProcessUsage().cpuSeconds - cpu)
+        figures.completed = execution.checkpoints.completed.value
+        figures.pauseMillis = Double(execution.checkpoints.synchronousNanosMax.value / 1000) / 1000
+        figures.durationMillis = execution.checkpoints.lastDurationMillis.value
+        figures.bytes = execution.checkpoints.lastBytes.value
+        try clean()
+    }
+
+    private func options(interval: Int64, alignmentTimeout: Int64? = nil) -> CheckpointOptions {
+        var options = CheckpointOptions(directory: directory)
+        options.settings.interval = interval
+        options.settings.alignmentTimeout = alignmentTimeout
+        return options
+    }
+
+    private func clean() throws { try LocalFileSystem().removeTree(directory) }
+
+    // MARK: Back-pressure
+
+    /// A sink that takes its time: everything before it is held up.
+    private struct SlowSink: Sink {
+        let kind = "slow"
+        /// How long a batch takes, in microseconds.
+        let microseconds: UInt32
+
+        func makeWriter(_ context: SinkContext) -> Writer { Writer(microseconds: microseconds) }
+
+        final class Writer: SinkWriter {
+            let microseconds: UInt32
+            init(microseconds: UInt32) { self.microseconds = microseconds }
+            func write(_ batch: Batch<Pair>) { if microseconds > 0 { usleep(microseconds) } }
+        }
+    }
+
+    private func underPressure() async throws -> Bool {
+        var durations: [String: Double] = [:]
+        let cases: [(name: String, sleep: UInt32, timeout: Int64?)] = [
+            ("idle", 0, 0), ("aligned", 20_000, nil), ("unaligned", 20_000, 0),
+        ]
+        for (name, sleep, timeout) in cases {
+            let env = StreamEnvironment()
+            env.settings.parallelism = 2
+            env.settings.checkpoints = options(interval: 200, alignmentTimeout: timeout)
+            let total = sleep == 0 ? events / 4 : 600_000
+            try Item.stream(events: total, keys: 1000, in: env).keyed(by: \.key).process(CountPerKey())
+                .rebalance().write(to: SlowSink(microseconds: sleep))
+            let execution = try env.makeExecution()
+            try await execution.run()
+            durations[name] = execution.checkpoints.meanDurationMillis
+            try clean()
+        }
+        let (idle, aligned, unaligned) = (
+            durations["idle"] ?? 0, durations["aligned"] ?? 0, durations["unaligned"] ?? 0
+        )
+        let holds = unaligned <= 2 * max(idle, 1)
+        print(
+            "back-pressure  \(holds ? "holds " : "MISSED")  mean time of a checkpoint: idle \(rounded(idle)) ms, "
+                + "held up \(rounded(aligned)) ms aligned, \(rounded(unaligned)) ms unaligned")
+        return holds
+    }
+
+    private func percent(_ share: Double) -> String { "\(share < 0 ? "" : "+")\(rounded(share * 100)) %" }
+    private func rounded(_ value: Double) -> Double { (value * 10).rounded() / 10 }
+}
