@@ -80,7 +80,8 @@ public final class BroadcastState<Key: Hashable & Codable & Sendable, Value: Cod
     public func restore(from source: any RestoredState, as found: StateDescriptor, share: Range<Int>?) throws {
         guard let encoder = keys?.encoder, let codec = values?.codec else { return }
         contents = [:]
-        contents.reserveCapacity(try source.entryCount(of: name))
+        // The number is the file's word: it must not be taken for memory.
+        contents.reserveCapacity(min(try source.entryCount(of: name), 1 << 20))
         try source.entries(of: name, keyGroups: nil) { key, value in
             var reader = ByteReader(key)
             contents[try encoder.decode(&reader)] = try codec.decode(value)

@@ -262,7 +262,9 @@ extension [TTLModel.Entry] {
 
     /// Exactly at its end an entry has expired, a millisecond before it has not.
     @Test func expiresExactlyAtItsEnd() throws {
-        let (_, value, time) = try makeValue(StateTTL(.seconds(10)), at: 1_000_000)
+        let (store, value, time) = try makeValue(StateTTL(.seconds(10)), at: 1_000_000)
+        // The state does not hold its store.
+        defer { withExtendedLifetime(store) {} }
         value.value = 7
         time.advanceProcessingTime(to: 1_009_999)
         #expect(value.value == 7)
@@ -271,7 +273,9 @@ extension [TTLModel.Entry] {
     }
 
     @Test func aClockThatGoesBackKillsNothingAndRevivesNothing() throws {
-        let (_, value, time) = try makeValue(StateTTL(.seconds(10)), at: 1_000_000)
+        let (store, value, time) = try makeValue(StateTTL(.seconds(10)), at: 1_000_000)
+        // The state does not hold its store.
+        defer { withExtendedLifetime(store) {} }
         value.value = 7
         time.advanceProcessingTime(to: 500_000)
         #expect(value.value == 7 && time.processingTime == 1_000_000)
