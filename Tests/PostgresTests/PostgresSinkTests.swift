@@ -227,6 +227,32 @@
             #expect(try server.query("SELECT count(*), sum(id) FROM job") == [["10000", "49995000"]])
         }
 
+        @Test(arguments: modes) func aJobGoesOnAfterLostSessions(_ mode: PostgresMode) async throws {
+            let name = "lost_\(modes.firstIndex(of: mode) ?? 0)"
+            try makeTable(name)
+            let env = StreamEnvironment()
+            env.settings.parallelism = 2
+            env.settings.batchCapacity = 64
+            env.settings.restart = .fixedDelay(attempts: 100, delay: 1)
+            var options = CheckpointOptions(directory: "checkpoints", fileSystem: MemoryFileSystem())
+            options.settings.interval = 20
+            options.settings.toleratedFailures = 1000
+            env.settings.checkpoints = options
+            let moments = Guarded<Set<Int64>>([5_000, 30_001, 59_000])
+            let server = server
+            env.read(GeneratedSource(0..<60_000) { $0 })
+                .map { number in
+                    if moments.withLock({ $0.remove(number) }) != nil { try server.drop(name) }
+                    return Row.numbered(Int(number))
+                }
+                .write(to: try PostgresSink(server.connection, table: name, id: name, mode: mode))
+            let execution = try env.makeExecution()
+            _ = try await execution.run(on: WorkerPool(workers: 2))
+            #expect(execution.checkpoints.failovers.value >= 1)
+            let found = try server.query("SELECT count(*), count(DISTINCT id), sum(id) FROM \(name)")
+            #expect(found == [["60000", "60000", "1799970000"]])
+        }
+
         // MARK: Errors
 
         private func failure(_ sink: PostgresSink<Row>) throws -> ThalwegError {

@@ -4,8 +4,8 @@
 #if Postgres
     import ThalwegBase
 
-    /// Writes the batches of one subtask. All calls come from one thread, in the order `open`, `clean`, then `write` and
-    /// `seal` in turn; every one blocks until the server has answered.
+    /// Writes the batches of one subtask. All calls come from one thread, in the order `open`, `clean`, then `write`
+    /// and `seal` in turn; every one blocks until the server has answered.
     final class PostgresDesk {
         /// How long `thalweg_commits` remembers, in days: older checkpoints cannot be gone back to.
         static let ledgerDays = 30
@@ -153,8 +153,8 @@
             }
         }
 
-        /// A session of an attempt that crashed may still be at work: what it does after the cleaning would stay. Younger
-        /// ones are let be, as this may be the one that is left over.
+        /// A session of an attempt that crashed may still be at work: what it does after the cleaning would stay.
+        /// Younger ones are let be, as this may be the one that is left over.
         private func fence(_ session: PostgresConnection) throws {
             let prefix = "thalweg-\(id)-"
             for _ in 0..<Self.fenceRounds {

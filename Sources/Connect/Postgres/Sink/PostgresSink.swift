@@ -28,8 +28,9 @@
     /// They go to the server while the interval lasts, so memory does not grow with it.
     ///
     /// Whole numbers, floating-point numbers, text, truth values and enums with raw values go to columns that the
-    /// server reads their text for; `EventTime` goes to `timestamptz`, `timestamp` or `date` in UTC; nil is NULL. Fields
-    /// of a nested record have a dot in the column's name. Columns that no field is named for get their default.
+    /// server reads their text for; `EventTime` goes to `timestamptz`, `timestamp` or `date` in UTC; nil is NULL.
+    /// Fields of a nested record have a dot in the column's name. Columns that no field is named for get their
+    /// default.
     ///
     /// Beside the target stand a table of rows that wait, `<table>_thalweg_<hash>`, and `thalweg_commits`, which knows
     /// what was committed. They are made when missing; that needs the right to create tables in the schema.
