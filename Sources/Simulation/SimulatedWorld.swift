@@ -135,7 +135,7 @@ public final class SimulatedWorld: Sendable {
     func hasLastSnapshot(ofSubtask subtask: Int, of checkpoint: Int64) -> Bool {
         let store = CheckpointStore(root: Self.checkpointDirectory, fileSystem: disk)
         let listing = (try? store.list())?.first { $0.checkpoint == checkpoint }
-        return listing?.metadata?.files.contains { $0.path.hasSuffix("-\(subtask)-final.segment") } ?? false
+        return listing?.metadata?.files.contains { $0.path.hasSuffix("-final.segment") && $0.subtask == subtask } ?? false
     }
 
     /// The newest complete checkpoint on the disk.
