@@ -69,7 +69,11 @@ extension SimulatedWorld {
         var known: Set<String> = []
         let store = CheckpointStore(root: Self.checkpointDirectory, fileSystem: disk)
         // What a full disk did not let go of is removed at the next start.
-        if state.withLock({ state in state.fired.contains { $0.kind == .fullDisk } }) { try? store.prepare() }
+        let wasFull = state.withLock { state in
+            state.fullUntil = 0
+            return state.fired.contains { $0.kind == .fullDisk }
+        }
+        if wasFull { try? store.prepare() }
         for listing in (try? store.list()) ?? [] {
             switch listing.state {
             case .complete(let metadata):

@@ -55,6 +55,7 @@ public final class SimulatedWorld: Sendable {
             guard let self else { throw Self.dead }
             try self.passDisk(number, path)
         }
+        if isTracing { disk.onChange = { [weak self] what, path in self?.trace("disk: \(what) \(path)") } }
         ownDisk.withLock { $0 = disk }
     }
 
