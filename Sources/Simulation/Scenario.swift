@@ -64,7 +64,6 @@ extension SimulatedWorld {
 
     /// Files that nobody will ever use: unfinished output, and files of checkpoints that no complete one refers to.
     public var orphans: [String] {
-        let files = disk.contents
         var found: [String] = []
         var known: Set<String> = []
         let store = CheckpointStore(root: Self.checkpointDirectory, fileSystem: disk)
@@ -74,6 +73,7 @@ extension SimulatedWorld {
             return state.fired.contains { $0.kind == .fullDisk }
         }
         if wasFull { try? store.prepare() }
+        let files = disk.contents
         for listing in (try? store.list()) ?? [] {
             switch listing.state {
             case .complete(let metadata):
