@@ -84,7 +84,7 @@ extension SimulatedWorld {
         }
         for path in files.paths {
             if path.hasPrefix(Self.outputDirectory + "/") {
-                if path.split(separator: "/").contains(where: { $0.hasPrefix(".") }) {
+                if !wasFull && path.split(separator: "/").contains(where: { $0.hasPrefix(".") }) {
                     found.append("an unfinished file is left: \(path)")
                 }
             } else if !known.contains(path) {

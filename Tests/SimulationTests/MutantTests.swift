@@ -36,7 +36,7 @@ import ThalwegSimulation
     @Test(arguments: SourceBug.allCases) func inSources(_ bug: SourceBug) async throws {
         try await expectFound(
             Scenario("source \(bug)") { env, world in
-                let source = MutantSource(log: SimulatedLog(world) { Reading(number: $0) }, bug: bug)
+                let source = MutantSource(log: SimulatedLog(world, partitions: 16) { Reading(number: $0) }, bug: bug)
                 try WindowedScenario.totals(env.read(source, name: "readings"))
                     .write(to: SimulatedTopic("totals", in: world), name: "totals")
             })
@@ -48,10 +48,9 @@ import ThalwegSimulation
                 let source = SimulatedLog(world) { Reading(number: $0) }
                 let windows = try WindowedScenario.windows(env.read(source, name: "readings"))
                 var lines = try WindowedScenario.grouped(windows).process(MutantTotals(bug: bug), name: "groups")
-                if bug == .bufferOutsideState || bug == .barrierBeforeBuffer {
-                    let count = bug == .bufferOutsideState ? 5 : 1
+                if bug == .bufferOutsideState {
                     lines = lines.step("holding", name: "holding") { context in
-                        OperatorInstance(HoldingOperator(holding: count, in: context), in: context)
+                        OperatorInstance(HoldingOperator(holding: 5, in: context), in: context)
                     }
                 }
                 lines.write(to: SimulatedTopic("totals", in: world), name: "totals")
