@@ -81,6 +81,8 @@ extension SimulatedWorld.State {
         guard case .task(_, _, let isSource) = turn else { return .go }
         if owedFailures > 0 {
             owedFailures -= 1
+            // It may have struck in an earlier life.
+            firedInLife += 1
             return .fail(SimulatedFailure())
         }
         if owedPause > 0 {

@@ -64,10 +64,16 @@ extension SimulatedWorld {
 
     /// Files that nobody will ever use: unfinished output, and files of checkpoints that no complete one refers to.
     public var orphans: [String] {
-        let files = disk.contents
         var found: [String] = []
         var known: Set<String> = []
         let store = CheckpointStore(root: Self.checkpointDirectory, fileSystem: disk)
+        // What a full disk did not let go of is removed at the next start.
+        let wasFull = state.withLock { state in
+            state.fullUntil = 0
+            return state.fired.contains { $0.kind == .fullDisk }
+        }
+        if wasFull { try? store.prepare() }
+        let files = disk.contents
         for listing in (try? store.list()) ?? [] {
             switch listing.state {
             case .complete(let metadata):
@@ -78,7 +84,7 @@ extension SimulatedWorld {
         }
         for path in files.paths {
             if path.hasPrefix(Self.outputDirectory + "/") {
-                if path.split(separator: "/").contains(where: { $0.hasPrefix(".") }) {
+                if !wasFull && path.split(separator: "/").contains(where: { $0.hasPrefix(".") }) {
                     found.append("an unfinished file is left: \(path)")
                 }
             } else if !known.contains(path) {

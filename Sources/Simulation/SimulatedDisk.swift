@@ -13,12 +13,19 @@ public final class SimulatedDisk: FileSystem {
     private struct State {
         var base = CrashDisk()
         var operations = 0
+        var onChange: (@Sendable (String, String) -> Void)?
     }
 
     private let state = Guarded(State())
     private let gate: Gate
 
     init(gate: @escaping Gate) { self.gate = gate }
+
+    /// Told about every change: what, and the path.
+    var onChange: (@Sendable (_ what: String, _ path: String) -> Void)? {
+        get { state.withLock { $0.onChange } }
+        set { state.withLock { $0.onChange = newValue } }
+    }
 
     /// The changes so far, over all lives.
     public var operations: Int { state.withLock { $0.operations } }
@@ -45,7 +52,8 @@ public final class SimulatedDisk: FileSystem {
     /// All files with their contents, as programs see them.
     public var contents: MemoryFileSystem { base.survivor(.most) }
 
-    private func pass(_ path: String) throws(ThalwegError) {
+    private func pass(_ what: String, _ path: String) throws(ThalwegError) {
+        onChange?(what, path)
         let number = state.withLock { state in
             state.operations += 1
             return state.operations
@@ -56,44 +64,44 @@ public final class SimulatedDisk: FileSystem {
     // MARK: Changes
 
     public func create(_ path: String) throws(ThalwegError) -> any FileOutput {
-        try pass(path)
+        try pass("create", path)
         return Output(try base.create(path), path, self)
     }
 
     public func reopen(_ path: String, truncatedTo byteCount: Int64) throws(ThalwegError) -> any FileOutput {
-        try pass(path)
+        try pass("reopen", path)
         return Output(try base.reopen(path, truncatedTo: byteCount), path, self)
     }
 
     public func rename(_ path: String, to newPath: String) throws(ThalwegError) {
-        try pass(newPath)
+        try pass("rename", newPath)
         try base.rename(path, to: newPath)
     }
 
     public func remove(_ path: String) { try? removeFile(path) }
 
     public func removeFile(_ path: String) throws(ThalwegError) {
-        try pass(path)
+        try pass("remove", path)
         try base.removeFile(path)
     }
 
     public func removeTree(_ path: String) throws(ThalwegError) {
-        try pass(path)
+        try pass("removeTree", path)
         try base.removeTree(path)
     }
 
     public func makeDirectory(_ path: String) throws(ThalwegError) {
-        try pass(path)
+        try pass("makeDirectory", path)
         try base.makeDirectory(path)
     }
 
     public func syncFile(_ path: String) throws(ThalwegError) {
-        try pass(path)
+        try pass("sync", path)
         try base.syncFile(path)
     }
 
     public func syncDirectory(_ path: String) throws(ThalwegError) {
-        try pass(path)
+        try pass("syncDirectory", path)
         try base.syncDirectory(path)
     }
 
@@ -117,12 +125,12 @@ public final class SimulatedDisk: FileSystem {
         }
 
         func write(_ bytes: UnsafeRawBufferPointer) throws(ThalwegError) {
-            try disk.pass(path)
+            try disk.pass("write", path)
             try base.write(bytes)
         }
 
         func sync() throws(ThalwegError) {
-            try disk.pass(path)
+            try disk.pass("sync", path)
             try base.sync()
         }
 

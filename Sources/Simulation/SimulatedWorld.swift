@@ -55,6 +55,7 @@ public final class SimulatedWorld: Sendable {
             guard let self else { throw Self.dead }
             try self.passDisk(number, path)
         }
+        if isTracing { disk.onChange = { [weak self] what, path in self?.trace("disk: \(what) \(path)") } }
         ownDisk.withLock { $0 = disk }
     }
 
@@ -135,7 +136,8 @@ public final class SimulatedWorld: Sendable {
     func hasLastSnapshot(ofSubtask subtask: Int, of checkpoint: Int64) -> Bool {
         let store = CheckpointStore(root: Self.checkpointDirectory, fileSystem: disk)
         let listing = (try? store.list())?.first { $0.checkpoint == checkpoint }
-        return listing?.metadata?.files.contains { $0.path.hasSuffix("-\(subtask)-final.segment") } ?? false
+        return listing?.metadata?.files.contains { $0.path.hasSuffix("-final.segment") && $0.subtask == subtask }
+            ?? false
     }
 
     /// The newest complete checkpoint on the disk.

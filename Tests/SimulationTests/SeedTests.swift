@@ -39,4 +39,27 @@ import ThalwegSimulation
             #expect(again[index + seeds.count] == first[index])
         }
     }
+
+    /// Runs that once failed, each for a reason of its own.
+    @Test(arguments: [
+        // The output of tasks that had ended was committed with a checkpoint that did not have it.
+        (4, 240, "crash@record:10"),
+        // A directory that was made for the output was not made durable.
+        (9, 240, "tornWrite-102@record:118"),
+        // A barrier that overtook a full channel left it full for ever.
+        (245, 240, "crash@record:151,tornWrite-661@disk:157,crash@record:170,crash@disk:36"),
+        // The last snapshot of a task lay in the directory of another checkpoint, which was not made durable.
+        (260, 240, "powerLoss@record:188,pause-80@disk:85,failure@disk:86,tornWrite-379@disk:220"),
+        // A task failed while the metadata was being written: output of the checkpoint was aborted.
+        (131, 73, "failure@disk:105"), (772, 53, "failure@turn:211"),
+        // An obsolete barrier overtook: a snapshot was taken after that of a newer checkpoint.
+        (419, 235, "powerLoss@record:215,tornWrite-546@record:256"),
+    ])
+    func whatOnceFailed(_ seed: UInt64, _ records: Int, _ faults: String) async throws {
+        let plan = FaultPlan(
+            faults.split(separator: ",").compactMap { Fault(String($0)) }, records: records)
+        #expect(plan.description == faults)
+        let result = try await Simulation(WindowedScenario.make()).run(seed: seed, plan: plan)
+        #expect(result.isPassed, "\(result)")
+    }
 }

@@ -29,7 +29,7 @@ struct BarrierAligner: Sendable {
     private var isFinished: [Bool]
     private var waiting: Int
     /// Barriers up to this checkpoint have been dealt with.
-    private var latest: Int64
+    private(set) var latest: Int64
 
     init(inputs: Int, latest: Int64 = 0) {
         hasArrived = Array(repeating: false, count: inputs)

@@ -27,6 +27,7 @@ final class JobLink: Sendable {
     private let aborted = Guarded<Set<Int64>>([])
     private let latest = Atomic<Int64>(0)
     private let closed = Atomic<Bool>(false)
+    private let finals = Guarded<Set<String>>([])
     private let wakeMaster: @Sendable () -> Void
 
     init(
@@ -68,6 +69,12 @@ final class JobLink: Sendable {
     /// The job has ended: nobody wants what is still being written.
     func close() { closed.store(true, ordering: .releasing) }
 
+    /// The files of last snapshots: every later checkpoint refers to them, wherever they lie. Known here as soon as they
+    /// are written, for whoever removes files in the background may come before the master hears of them.
+    var finalFiles: Set<String> { finals.withLock { $0 } }
+
+    func keep(final file: SegmentFile) { finals.withLock { _ = $0.insert(file.path) } }
+
     func isUnwanted(_ checkpoint: Int64, isFinal: Bool) -> Bool {
         closed.load(ordering: .acquiring) || !isFinal && aborted.withLock { $0.contains(checkpoint) }
     }
@@ -92,11 +99,14 @@ struct SnapshotUpload: Sendable {
         do {
             if job.isUnwanted(checkpoint, isFinal: isFinal) { throw CancellationError() }
             for persist in persists { try persist() }
+            // No attempt may write over what a checkpoint has of an earlier one.
+            let ending = isFinal ? (attempt > 1 ? "-attempt\(attempt)-final" : "-final") : ""
             let file = try job.store?.writeSegment(
-                checkpoint: checkpoint, name: "\(taskName)-\(task.subtask)\(isFinal ? "-final" : "")",
+                checkpoint: checkpoint, name: "\(taskName)-\(task.subtask)\(ending)",
                 operators: operators, subtask: Int(task.subtask), parts: parts,
                 isCancelled: { job.isUnwanted(checkpoint, isFinal: isFinal) })
             let digests = job.store == nil ? [] : try parts.compactMap { try StateDigest($0, of: task) }
+            if isFinal, let file { job.keep(final: file) }
             let snapshot = TaskSnapshot(files: file.map { [$0] } ?? [], commits: commits, digests: digests)
             job.post(
                 isFinal

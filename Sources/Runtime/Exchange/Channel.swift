@@ -54,12 +54,12 @@ final class Channel: ExchangeChannel, Sendable {
 
     // MARK: Barriers
 
-    /// The first barrier in line, if there is one.
-    var queuedBarrier: CheckpointBarrier? {
+    /// The first barrier in line of a checkpoint after this one, if there is one.
+    func queuedBarrier(after latest: Int64) -> CheckpointBarrier? {
         if barriers.load(ordering: .acquiring) == 0 { return nil }
         return contents.withLock { contents in
             for packet in contents.packets[contents.head...] {
-                if case .signal(.barrier(let barrier)) = packet { return barrier }
+                if case .signal(.barrier(let barrier)) = packet, barrier.checkpoint > latest { return barrier }
             }
             return nil
         }

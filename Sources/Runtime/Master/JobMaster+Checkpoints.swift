@@ -33,8 +33,8 @@ extension JobMaster {
 
     private func remove(_ checkpoint: Int64) {
         guard let store = job.store else { return }
-        let kept = Set(entries.values.flatMap(\.finalFiles).map(\.path))
-        job.background.submit { try? store.discard(checkpoint: checkpoint, keeping: kept) }
+        let job = job
+        job.background.submit { try? store.discard(checkpoint: checkpoint, keeping: job.finalFiles) }
     }
 
     // MARK: Trigger
@@ -99,6 +99,7 @@ extension JobMaster {
         // What differs once would differ after a restart again: the job ends.
         if let divergence = StateDigest.divergence(taskDigests) { return end(.failure(divergence)) }
         let taskFiles = graph.taskIDs.flatMap { parts[$0] ?? entries[$0]?.finalFiles ?? [] }
+        mayBeDurable = max(mayBeDurable, checkpoint)
         let time = clock.now
         let operators = graph.streamGraph.nodes.map {
             SnapshotMetadata.Operator(name: $0.name, parallelism: graph.parallelism(of: $0.id))

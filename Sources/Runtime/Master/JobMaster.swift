@@ -64,6 +64,8 @@ final class JobMaster {
     var endedBefore: [Int64: Set<TaskID>] = [:]
     /// What the subtasks say of their broadcast states for checkpoints under way.
     var digests: [Int64: [TaskID: [StateDigest]]] = [:]
+    /// The newest checkpoint whose metadata somebody was told to write: nobody can say yet that it is not on the disk.
+    var mayBeDurable: Int64 = 0
     var triggers: [Int64: CheckpointBarrier] = [:]
     /// What the enumerators left for checkpoints under way; filled and read off the master's thread.
     let sourceFiles = SourceFiles()
@@ -103,7 +105,8 @@ final class JobMaster {
             try options.settings.validate()
             try job.store?.prepare()
             if let from = options.from { snapshot = try load(from) }
-            let newest = try job.store?.latestCheckpointID ?? 0
+            // A directory of a higher number has files of the checkpoint to start from: they must not be written over.
+            let newest = try job.store?.highestNumber ?? 0
             let base = max(newest, snapshot?.metadata.checkpoint ?? 0)
             job.begin(checkpoint: base)
             coordinator = CheckpointCoordinator(
@@ -265,7 +268,7 @@ final class JobMaster {
         let isClosed = entries.values.allSatisfy { $0.state == .closed || $0.state == .finished }
         guard isClosed || (deadline ?? .max) <= clock.now else { return }
         if case .failure = ending {
-            for entry in uncommitted where !keepsPrepared(entry.checkpoint) {
+            for entry in uncommitted where !keepsPrepared(entry.checkpoint, of: entry.task) {
                 for step in entry.commits { step.abort() }
             }
         }
@@ -276,8 +279,10 @@ final class JobMaster {
     }
 
     /// Whether output prepared for a checkpoint may be in one that is on the disk: then a restart from it commits it.
-    private func keepsPrepared(_ checkpoint: Int64) -> Bool {
-        job.store != nil && checkpoint <= (failover.durable ?? 0)
+    private func keepsPrepared(_ checkpoint: Int64, of task: TaskID) -> Bool {
+        guard job.store != nil else { return false }
+        return checkpoint <= max(failover.durable ?? 0, mayBeDurable)
+            || endedBefore.contains { $0.key <= mayBeDurable && $0.value.contains(task) }
     }
 }
 

@@ -23,6 +23,11 @@ extension CheckpointStore {
         get throws { try checkpoints().last(where: isComplete) }
     }
 
+    /// The highest number of a directory, of a complete checkpoint or of one whose files others refer to.
+    public var highestNumber: Int64? {
+        get throws { try checkpoints().last }
+    }
+
     /// The snapshot to start from.
     ///
     /// - Parameter path: `latest` or nil: the newest of this store. Else a checkpoint of this store by name (`chk-6`),

@@ -71,6 +71,9 @@ public struct CheckpointStore: Sendable {
                 (error as? ThalwegError)?.kind ?? .retry, "checkpoints cannot be written", detail: "directory \(root)",
                 hint: "name a directory that this process may write to and that has space", cause: error)
         }
+        let complete = try checkpoints().filter(isComplete)
+        // What a damaged one refers to is not known, and its metadata may be brought back from a copy.
+        guard complete.allSatisfy({ (try? readMetadata(directory($0))) != nil }) else { return }
         let referenced = try referencedPaths(without: nil)
         for checkpoint in try checkpoints() where try !isComplete(checkpoint) {
             try removeFiles(of: checkpoint, except: referenced)
