@@ -20,7 +20,7 @@ struct Supervisor {
     func run() throws -> Int32 {
         for number in [SIGINT, SIGTERM] {
             // Only async-signal-safe calls: load an atomic, send a signal.
-            signal(number) { received in kill(Supervisor.child.load(ordering: .relaxed), received) }
+            Glibc.signal(number) { received in kill(Supervisor.child.load(ordering: .relaxed), received) }
         }
         var state = RestartState(strategy: strategy, seed: UInt64(getpid()))
         let clock = SystemClock()
