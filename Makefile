@@ -10,7 +10,7 @@ POSTGRES := --traits Postgres --scratch-path .build/postgres
 SOURCES := $(wildcard Sources Tests Examples Benchmarks)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-postgres test-tsan bench lint format docs clean
+.PHONY: help setup demo test test-postgres test-tsan kill-test bench lint format docs clean
 
 help: ## Lists the targets.
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -36,6 +36,13 @@ test-postgres: ## Runs the tests of the PostgreSQL sink with a server of their o
 
 test-tsan: setup ## Runs the runtime's tests under the thread sanitizer.
 	scripts/test-tsan.sh RuntimeTests
+
+# q12 counts by processing time: two runs of it are never equal.
+KILL_QUERIES := q0,q1,q2,q3,q4,q5,q7,q8,q9,q11,q14,q15,q16,q17,q18,q19,q20,q21,q22
+
+kill-test: setup ## Kills jobs 209 times, 11 times for each query, and compares what they have committed.
+	swift build -c release --product thalweg
+	scripts/kill-test.py --kills 11 --parallelism 1,3,2 --query $(KILL_QUERIES)
 
 bench: setup ## Measures the engine side by side with Flink, then what side outputs and hand-over cost.
 	swift build -c release --product thalweg

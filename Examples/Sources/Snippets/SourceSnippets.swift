@@ -3,6 +3,7 @@
 
 import Synchronization
 import Thalweg
+import ThalwegTesting
 
 /// Counts from 0 up to a limit, once for each name.
 struct Counters: Source {
@@ -87,7 +88,62 @@ struct TotalSink: Sink {
     }
 }
 
+/// A store that takes entries under a name, each name once: the second time changes nothing.
+final class Ledger: Sendable {
+    private let entries = Mutex<[(name: String, numbers: [Int64])]>([])
+    var numbers: [Int64] { entries.withLock { $0.flatMap(\.numbers) } }
+    func put(_ name: String, _ numbers: [Int64]) {
+        entries.withLock { if !$0.contains(where: { $0.name == name }) { $0.append((name, numbers)) } }
+    }
+}
+
+/// Writes to a ledger, each number exactly once.
+struct LedgerSink: Sink {
+    struct Entry: Codable, Sendable { var name: String, numbers: [Int64] }
+
+    let kind = "ledger"
+    var ledger: Ledger
+
+    func makeWriter(_ context: SinkContext) -> Writer { Writer(subtask: context.subtask) }
+
+    func commit(_ entries: [Entry]) {
+        for entry in entries { ledger.put(entry.name, entry.numbers) }
+    }
+
+    final class Writer: SinkWriter {
+        private let subtask: Int
+        private var numbers: [Int64] = []
+
+        init(subtask: Int) { self.subtask = subtask }
+
+        func write(_ batch: Batch<Int64>) {
+            for index in 0..<batch.count { numbers.append(batch.rows[index]) }
+        }
+
+        func prepare(_ request: PrepareRequest) -> PreparedOutput<Entry, NoWriterState> {
+            defer { numbers = [] }
+            return PreparedOutput(
+                committables: [Entry(name: "\(request.checkpoint)-\(subtask)", numbers: numbers)])
+        }
+    }
+}
+
 enum SourceSnippets {
+    static func conformance() throws {
+        try SinkConformance.check(seeds: 0..<100) { seed in
+            let ledger = Ledger()
+            return SinkTrial(
+                makeSink: { LedgerSink(ledger: ledger) }, record: { Int64($0) }, readCommitted: { ledger.numbers })
+        }
+    }
+
+    static func moreSinks(_ bids: DataStream<Bid>) throws {
+        try bids.write(
+            to: FileSink("bids/", format: .csv, rolling: RollingPolicy(bytes: 128 << 20, duration: .seconds(60))))
+        try bids.write(
+            to: FileSink("by-auction/", format: .csv).partitioned(commit: .marker()) { "auction=\($0.auction)" })
+    }
+
     static func ownSourceAndSink(_ total: Total) async throws {
         let env = StreamEnvironment()
         env.read(Counters(names: ["left", "right"], limit: 1000)).write(to: TotalSink(total: total))

@@ -4,6 +4,8 @@
 import Foundation
 import Testing
 
+@testable import Snippets
+
 @Suite struct DocumentationTests {
     private static let root = URL(filePath: #filePath).deletingLastPathComponent()
         .appending(path: "../../..").standardizedFileURL
@@ -37,6 +39,8 @@ import Testing
             #expect(sources.contains { $0.contains(code) }, "not in Examples/Sources:\n\(block)")
         }
     }
+
+    @Test func showsASinkThatIsExactlyOnce() throws { try SourceSnippets.conformance() }
 
     @Test func findsTheDocuments() throws {
         #expect(Self.documents.count >= 10)
