@@ -180,7 +180,7 @@ final class JobMaster {
     // MARK: Polling
 
     /// When the master has to be polled even if nothing happens.
-    var nextTime: Int64? { [coordinator.nextWake, deadline, failover.nextTime].compactMap(\.self).min() }
+    var nextTime: Int64? { [coordinator.nextWake, deadline, nextRestart].compactMap(\.self).min() }
 
     func poll() -> PollResult {
         if outcome != nil { return .finished }
@@ -228,6 +228,7 @@ final class JobMaster {
             if isCurrent(task, attempt) { entries[task]?.state = .closed }
         case .written, .notWritten, .committed, .notCommitted, .wish:
             handleCheckpoint(event)
+        case .settled(let region): settled(region: region)
         case .cancel: end(.failure(CancellationError()))
         }
     }
@@ -265,7 +266,7 @@ final class JobMaster {
         let isClosed = entries.values.allSatisfy { $0.state == .closed || $0.state == .finished }
         guard isClosed || (deadline ?? .max) <= clock.now else { return }
         if case .failure = ending {
-            for entry in uncommitted where !keepsPrepared(entry.checkpoint) {
+            for entry in uncommitted where !keepsPrepared(entry.checkpoint, of: entry.task) {
                 for step in entry.commits { step.abort() }
             }
         }
@@ -275,9 +276,12 @@ final class JobMaster {
         outcome = ending
     }
 
-    /// Whether output prepared for a checkpoint may be in one that is on the disk: then a restart from it commits it.
-    private func keepsPrepared(_ checkpoint: Int64) -> Bool {
-        job.store != nil && checkpoint <= (failover.durable ?? 0)
+    /// Whether output prepared for a checkpoint may be in a snapshot that is on the disk, or will be in a moment: then
+    /// a start from it commits it.
+    private func keepsPrepared(_ checkpoint: Int64, of task: TaskID) -> Bool {
+        guard job.store != nil else { return false }
+        let newest = [failover.durable, failover.newestWritten, failover.writing.max()].compactMap(\.self).max() ?? 0
+        return checkpoint <= newest || endedBefore.contains { $0.key <= newest && $0.value.contains(task) }
     }
 }
 
