@@ -21,7 +21,7 @@ final class Director: StepObserver {
     private let execution: JobExecution
     private let turnsMax: Int
     /// The last watermark of each operator and subtask.
-    private let watermarks = Guarded<[[Int]]>([])
+    private let watermarks = Guarded<(failovers: Int, all: [[Int]])>((0, []))
     /// Watermarks are compared once in so many turns.
     private static let watermarkTurns = 64
 
@@ -62,9 +62,11 @@ final class Director: StepObserver {
     private func checkWatermarks() {
         let graph = execution.graph.streamGraph
         let now = graph.nodes.map { node in execution.metrics.subtasks(of: node.id).map(\.watermark.value) }
-        let before = watermarks.withLock { old in
-            defer { old = now }
-            return old
+        let failovers = execution.checkpoints.failovers.value
+        let before = watermarks.withLock { old -> [[Int]] in
+            defer { old = (failovers, now) }
+            // Tasks that started again go back to where their checkpoint was.
+            return old.failovers == failovers ? old.all : []
         }
         for (node, (old, new)) in zip(before, now).enumerated() {
             for (subtask, (before, after)) in zip(old, new).enumerated() where after < before {

@@ -40,7 +40,9 @@ extension Rule {
         Room(module: "ThalwegNexmark", folder: "Sources/Nexmark", mayImport: engine.union(["Thalweg"])),
         Room(
             module: "the tools", folder: "Sources/Tools",
-            mayImport: engine.union(["Thalweg", "ThalwegAllocator", "ThalwegNexmark", "ThalwegTesting", "ThalwegSimulation"])),
+            mayImport: engine.union([
+                "Thalweg", "ThalwegAllocator", "ThalwegNexmark", "ThalwegTesting", "ThalwegSimulation",
+            ])),
         Room(module: "ThalwegTesting", folder: "Sources/Testing", mayImport: engine.union(["Thalweg"])),
         Room(
             module: "ThalwegSimulation", folder: "Sources/Simulation",
@@ -79,8 +81,8 @@ extension Rule {
 
     static let testingImporters = Rule(name: "testing importers") { tree in
         tree.files.filter { file in
-            let mayTest = file.isBelow("Tests") || file.path.contains("/Tests/") || file.isBelow("Sources/Tools")
-                || file.isBelow("Sources/Simulation")
+            let folders = ["Tests", "Sources/Tools", "Sources/Simulation", "Examples/Sources/Snippets"]
+            let mayTest = file.path.contains("/Tests/") || folders.contains(where: file.isBelow)
             return file.isSwift && !mayTest
         }.flatMap { file in
             imports(of: file).filter { $0.module == "ThalwegTesting" }.map {

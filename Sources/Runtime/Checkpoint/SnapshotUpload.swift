@@ -23,11 +23,11 @@ final class JobLink: Sendable {
     let nanoseconds: @Sendable () -> UInt64
     let checkpoints: CheckpointMetrics
     let notices: JobNotices
-    private let events = Guarded<[MasterEvent]>([])
+    private let events = Guarded<(waiting: [MasterEvent], isOver: Bool)>(([], false))
+    private let lastPaths = Guarded<[TaskID: String]>([:])
     private let aborted = Guarded<Set<Int64>>([])
     private let latest = Atomic<Int64>(0)
     private let closed = Atomic<Bool>(false)
-    private let finals = Guarded<Set<String>>([])
     private let wakeMaster: @Sendable () -> Void
 
     init(
@@ -48,16 +48,40 @@ final class JobLink: Sendable {
     // MARK: Events for the master
 
     func post(_ event: MasterEvent) {
-        events.withLock { $0.append(event) }
-        wakeMaster()
+        let isOver = events.withLock { events in
+            if !events.isOver { events.waiting.append(event) }
+            return events.isOver
+        }
+        if isOver { Self.refuse(event) } else { wakeMaster() }
     }
 
     func takeEvents() -> [MasterEvent] {
         events.withLock { events in
-            defer { events = [] }
-            return events
+            defer { events.waiting = [] }
+            return events.waiting
         }
     }
+
+    /// The master takes no more events: whoever waits for an answer gets it now.
+    func endEvents() {
+        let left = events.withLock { events in
+            defer { events = ([], true) }
+            return events.waiting
+        }
+        for event in left { Self.refuse(event) }
+    }
+
+    private static func refuse(_ event: MasterEvent) {
+        if case .wish(let wish) = event { wish.answer(.failure(ThalwegError(.retry, "the job has ended"))) }
+    }
+
+    // MARK: What ended tasks left
+
+    /// The files with the last snapshots of tasks that have ended, relative to the store.
+    var lastFiles: Set<String> { lastPaths.withLock { Set($0.values) } }
+    func keepLastFile(_ path: String, of task: TaskID) { lastPaths.withLock { $0[task] = path } }
+    /// The tasks start again.
+    func forgetLastFiles(of tasks: Set<TaskID>) { lastPaths.withLock { for task in tasks { $0[task] = nil } } }
 
     // MARK: Checkpoints
 
@@ -65,15 +89,10 @@ final class JobLink: Sendable {
     var latestCheckpoint: Int64 { latest.load(ordering: .acquiring) }
     func begin(checkpoint: Int64) { _ = latest.max(checkpoint, ordering: .acquiringAndReleasing) }
 
+    func isAborted(_ checkpoint: Int64) -> Bool { aborted.withLock { $0.contains(checkpoint) } }
     func abort(checkpoint: Int64) { aborted.withLock { _ = $0.insert(checkpoint) } }
     /// The job has ended: nobody wants what is still being written.
     func close() { closed.store(true, ordering: .releasing) }
-
-    /// The files of last snapshots: every later checkpoint refers to them, wherever they lie. Known here as soon as they
-    /// are written, for whoever removes files in the background may come before the master hears of them.
-    var finalFiles: Set<String> { finals.withLock { $0 } }
-
-    func keep(final file: SegmentFile) { finals.withLock { _ = $0.insert(file.path) } }
 
     func isUnwanted(_ checkpoint: Int64, isFinal: Bool) -> Bool {
         closed.load(ordering: .acquiring) || !isFinal && aborted.withLock { $0.contains(checkpoint) }
@@ -105,8 +124,8 @@ struct SnapshotUpload: Sendable {
                 checkpoint: checkpoint, name: "\(taskName)-\(task.subtask)\(ending)",
                 operators: operators, subtask: Int(task.subtask), parts: parts,
                 isCancelled: { job.isUnwanted(checkpoint, isFinal: isFinal) })
+            if isFinal, let file { job.keepLastFile(file.path, of: task) }
             let digests = job.store == nil ? [] : try parts.compactMap { try StateDigest($0, of: task) }
-            if isFinal, let file { job.keep(final: file) }
             let snapshot = TaskSnapshot(files: file.map { [$0] } ?? [], commits: commits, digests: digests)
             job.post(
                 isFinal

@@ -18,12 +18,15 @@ extension JobMaster {
             case .abort(let checkpoint, _):
                 job.abort(checkpoint: checkpoint)
                 job.checkpoints.failed.add(1)
-                files[checkpoint] = nil
-                digests[checkpoint] = nil
+                forget(checkpoint)
+                endedBefore[checkpoint] = nil
                 let wasSuspend = triggers.removeValue(forKey: checkpoint)?.kind == .suspend
                 remove(checkpoint)
                 if wasSuspend { for entry in entries.values { entry.mailbox.send(.resume) } }
-            case .discard(let checkpoint), .release(let checkpoint): remove(checkpoint)
+            case .discard(let checkpoint):
+                forget(checkpoint)
+                remove(checkpoint)
+            case .release(let checkpoint): remove(checkpoint)
             case .answer(let request, let outcome): answer(request, outcome)
             case .failJob(let reason, let isFinal): failJob(reason, isFinal: isFinal)
             case .wake: break
@@ -31,10 +34,16 @@ extension JobMaster {
         }
     }
 
+    private func forget(_ checkpoint: Int64) {
+        files[checkpoint] = nil
+        digests[checkpoint] = nil
+    }
+
     private func remove(_ checkpoint: Int64) {
         guard let store = job.store else { return }
         let job = job
-        job.background.submit { try? store.discard(checkpoint: checkpoint, keeping: job.finalFiles) }
+        // What ended tasks left is asked for only then: the word of it may be on its way to the master.
+        job.background.submit { try? store.discard(checkpoint: checkpoint, keeping: job.lastFiles) }
     }
 
     // MARK: Trigger
@@ -99,12 +108,12 @@ extension JobMaster {
         // What differs once would differ after a restart again: the job ends.
         if let divergence = StateDigest.divergence(taskDigests) { return end(.failure(divergence)) }
         let taskFiles = graph.taskIDs.flatMap { parts[$0] ?? entries[$0]?.finalFiles ?? [] }
-        mayBeDurable = max(mayBeDurable, checkpoint)
         let time = clock.now
         let operators = graph.streamGraph.nodes.map {
             SnapshotMetadata.Operator(name: $0.name, parallelism: graph.parallelism(of: $0.id))
         }
         let (job, ledger, maxParallelism) = (job, sourceFiles, graph.maxParallelism)
+        failover.writing.insert(checkpoint)
         job.background.submit {
             do {
                 let all = taskFiles + (try ledger.take(checkpoint))
@@ -146,8 +155,12 @@ extension JobMaster {
         let now = clock.now
         switch event {
         case .written(let checkpoint):
+            failover.writing.remove(checkpoint)
+            failover.newestWritten = max(failover.newestWritten ?? 0, checkpoint)
+            if triggers[checkpoint]?.kind == .savepoint { triggers[checkpoint] = nil }
             carryOut(coordinator.handle(.metadataWritten(checkpoint: checkpoint), now: now))
         case .notWritten(let checkpoint, let error):
+            failover.writing.remove(checkpoint)
             let reason = (error as? ThalwegError)?.description ?? String(describing: error)
             carryOut(coordinator.handle(.metadataFailed(checkpoint: checkpoint, reason: reason), now: now))
         case .committed(let checkpoint): committed(checkpoint)

@@ -64,8 +64,6 @@ final class JobMaster {
     var endedBefore: [Int64: Set<TaskID>] = [:]
     /// What the subtasks say of their broadcast states for checkpoints under way.
     var digests: [Int64: [TaskID: [StateDigest]]] = [:]
-    /// The newest checkpoint whose metadata somebody was told to write: nobody can say yet that it is not on the disk.
-    var mayBeDurable: Int64 = 0
     var triggers: [Int64: CheckpointBarrier] = [:]
     /// What the enumerators left for checkpoints under way; filled and read off the master's thread.
     let sourceFiles = SourceFiles()
@@ -183,7 +181,7 @@ final class JobMaster {
     // MARK: Polling
 
     /// When the master has to be polled even if nothing happens.
-    var nextTime: Int64? { [coordinator.nextWake, deadline, failover.nextTime].compactMap(\.self).min() }
+    var nextTime: Int64? { [coordinator.nextWake, deadline, nextRestart].compactMap(\.self).min() }
 
     func poll() -> PollResult {
         if outcome != nil { return .finished }
@@ -231,6 +229,7 @@ final class JobMaster {
             if isCurrent(task, attempt) { entries[task]?.state = .closed }
         case .written, .notWritten, .committed, .notCommitted, .wish:
             handleCheckpoint(event)
+        case .settled(let region): settled(region: region)
         case .cancel: end(.failure(CancellationError()))
         }
     }
@@ -278,11 +277,12 @@ final class JobMaster {
         outcome = ending
     }
 
-    /// Whether output prepared for a checkpoint may be in one that is on the disk: then a restart from it commits it.
+    /// Whether output prepared for a checkpoint may be in a snapshot that is on the disk, or will be in a moment: then
+    /// a start from it commits it.
     private func keepsPrepared(_ checkpoint: Int64, of task: TaskID) -> Bool {
         guard job.store != nil else { return false }
-        return checkpoint <= max(failover.durable ?? 0, mayBeDurable)
-            || endedBefore.contains { $0.key <= mayBeDurable && $0.value.contains(task) }
+        let newest = [failover.durable, failover.newestWritten, failover.writing.max()].compactMap(\.self).max() ?? 0
+        return checkpoint <= newest || endedBefore.contains { $0.key <= newest && $0.value.contains(task) }
     }
 }
 

@@ -40,7 +40,8 @@ struct Supervisor {
             }
             report("\(executable) was \(reason); restart \(attempt) from the newest checkpoint\n")
             let pause = max(0, moment - clock.now)
-            usleep(UInt32(clamping: pause * 1000))
+            // Until the time has come, or a signal says that nobody wants a restart any more.
+            if poll(nil, 0, Int32(clamping: pause)) < 0 && errno == EINTR { return 130 }
             state.restarted(region: -1, now: clock.now)
         }
     }
