@@ -99,6 +99,8 @@ struct TaskBuilder {
                     metrics: metrics.register(node: id, subtask: subtask), objectReuse: settings.objectReuse,
                     batchCapacity: settings.batchCapacity, outlets: outlets, sourceLink: link,
                     wake: { wakers.wake(number) }, commits: commits, isRecoverable: settings.checkpoints != nil)
+                // A new attempt goes back to where its checkpoint was.
+                if task.attempt > 1 { context.metrics.watermark.set(.min) }
                 let instance = try node.factory(context)
                 instances[id] = instance
                 try restore(instance, named: node.name)
