@@ -28,15 +28,13 @@ let package = Package(
         // The code of the documentation, so that it compiles.
         .target(
             name: "Snippets",
-            dependencies: [
-                thalweg, .product(name: "ThalwegTesting", package: "thalweg"),
-                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
-            ]),
+            dependencies: [thalweg, .product(name: "ServiceLifecycle", package: "swift-service-lifecycle")]),
         .testTarget(
             name: "ExamplesTests",
             dependencies: [
                 "first-job", "hot-items", "hourly-delays", "sessions", "dead-letters", "enrich", "embedded", "Snippets",
                 thalweg,
+                .product(name: "ThalwegTesting", package: "thalweg"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ],

@@ -3,7 +3,7 @@
 
 import Thalweg
 
-struct Person: Sendable {
+struct Bidder: Sendable {
     var name: String
 }
 
@@ -14,9 +14,9 @@ struct Named: Codable, Sendable {
 
 /// Stands for the client of a service.
 struct People: Sendable {
-    func find(_ id: Int64) async throws -> Person? { Person(name: "bidder \(id)") }
-    func find(all ids: [Int64]) async throws -> [Int64: Person] {
-        Dictionary(uniqueKeysWithValues: ids.map { ($0, Person(name: "bidder \($0)")) })
+    func find(_ id: Int64) async throws -> Bidder? { Bidder(name: "bidder \(id)") }
+    func find(all ids: [Int64]) async throws -> [Int64: Bidder] {
+        Dictionary(uniqueKeysWithValues: ids.map { ($0, Bidder(name: "bidder \($0)")) })
     }
 }
 

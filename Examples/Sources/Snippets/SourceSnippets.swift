@@ -3,7 +3,6 @@
 
 import Synchronization
 import Thalweg
-import ThalwegTesting
 
 /// Counts from 0 up to a limit, once for each name.
 struct Counters: Source {
@@ -129,14 +128,6 @@ struct LedgerSink: Sink {
 }
 
 enum SourceSnippets {
-    static func conformance() throws {
-        try SinkConformance.check(seeds: 0..<100) { seed in
-            let ledger = Ledger()
-            return SinkTrial(
-                makeSink: { LedgerSink(ledger: ledger) }, record: { Int64($0) }, readCommitted: { ledger.numbers })
-        }
-    }
-
     static func moreSinks(_ bids: DataStream<Bid>) throws {
         try bids.write(
             to: FileSink("bids/", format: .csv, rolling: RollingPolicy(bytes: 128 << 20, duration: .seconds(60))))

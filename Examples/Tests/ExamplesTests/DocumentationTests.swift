@@ -3,6 +3,7 @@
 
 import Foundation
 import Testing
+import ThalwegTesting
 
 @testable import Snippets
 
@@ -40,7 +41,13 @@ import Testing
         }
     }
 
-    @Test func showsASinkThatIsExactlyOnce() throws { try SourceSnippets.conformance() }
+    @Test func showsASinkThatIsExactlyOnce() throws {
+        try SinkConformance.check(seeds: 0..<100) { seed in
+            let ledger = Ledger()
+            return SinkTrial(
+                makeSink: { LedgerSink(ledger: ledger) }, record: { Int64($0) }, readCommitted: { ledger.numbers })
+        }
+    }
 
     @Test func findsTheDocuments() throws {
         #expect(Self.documents.count >= 10)
