@@ -22,8 +22,6 @@ final class Director: StepObserver {
     private let turnsMax: Int
     /// The last watermark of each operator and subtask.
     private let watermarks = Guarded<[[Int]]>([])
-    /// The tasks started again when watermarks were last compared: those go back in event time.
-    private let restarts = Guarded(0)
     /// Watermarks are compared once in so many turns.
     private static let watermarkTurns = 64
 
@@ -62,16 +60,13 @@ final class Director: StepObserver {
     func note(_ text: String) { world.trace("master: \(text)") }
 
     private func checkWatermarks() {
+        // Tasks that started again within this life go back in event time.
+        guard execution.checkpoints.tasksRestarted.value == 0 else { return }
         let graph = execution.graph.streamGraph
         let now = graph.nodes.map { node in execution.metrics.subtasks(of: node.id).map(\.watermark.value) }
-        let earlier = watermarks.withLock { old in
+        let before = watermarks.withLock { old in
             defer { old = now }
             return old
-        }
-        let restarted = execution.checkpoints.tasksRestarted.value
-        let before = restarts.withLock { known in
-            defer { known = restarted }
-            return known == restarted ? earlier : []
         }
         for (node, (old, new)) in zip(before, now).enumerated() {
             for (subtask, (before, after)) in zip(old, new).enumerated() where after < before {
