@@ -47,9 +47,6 @@ struct BarrierAligner: Sendable {
     /// Whether a barrier is still expected from an input.
     func isExpected(_ input: Int) -> Bool { !hasArrived[input] && !isFinished[input] }
 
-    /// Whether a barrier has not been dealt with; those of checkpoints that were given up may come late.
-    func isNew(_ barrier: CheckpointBarrier) -> Bool { barrier.checkpoint > latest }
-
     /// Takes the barrier of an input.
     mutating func arrive(_ new: CheckpointBarrier, from input: Int) -> [Step] {
         guard new.checkpoint > latest || new.checkpoint == barrier?.checkpoint else { return [] }

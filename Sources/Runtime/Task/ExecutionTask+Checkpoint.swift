@@ -93,9 +93,7 @@ extension ExecutionTask {
     /// passed over: its snapshot would come after the newer one's.
     private var queuedBarrier: CheckpointBarrier? {
         for (index, input) in inputs.enumerated() where aligner.isExpected(index) {
-            if let barrier = input.channel.queuedBarrier(after: aligner.latest), aligner.isNew(barrier) {
-                return barrier
-            }
+            if let barrier = input.channel.queuedBarrier(after: aligner.latest) { return barrier }
         }
         return nil
     }
