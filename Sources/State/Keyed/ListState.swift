@@ -14,8 +14,8 @@ public final class ListState<Value: Codable & Sendable>: BindableState, KeyedCol
     @usableFromInline var stored: StoredType<Value>?
     /// Nil when values live for ever.
     @usableFromInline let expiry: StateExpiry?
-    /// Whether there is an `expiry`. Asked on every access: a flag costs no reference count. What follows when it is set
-    /// stays in its own branch, so that the other one makes no call.
+    /// Whether there is an `expiry`. Asked on every access: a flag costs no reference count. What follows when it is
+    /// set stays in its own branch, so that the other one makes no call.
     @usableFromInline let isExpiring: Bool
     /// The stamp of each value, if values expire.
     @exclusivity(unchecked) @usableFromInline var stamps = PagedColumn<[Int64]>(initial: [])

@@ -24,8 +24,8 @@ public final class MapState<UserKey: Hashable & Codable & Sendable, Value: Codab
     var stored: StoredType<Value>?
     /// Nil when entries live for ever.
     @usableFromInline let expiry: StateExpiry?
-    /// Whether there is an `expiry`. Asked on every access: a flag costs no reference count. What follows when it is set
-    /// stays in its own branch, so that the other one makes no call.
+    /// Whether there is an `expiry`. Asked on every access: a flag costs no reference count. What follows when it is
+    /// set stays in its own branch, so that the other one makes no call.
     @usableFromInline let isExpiring: Bool
     /// Called with what has expired and its slot.
     @usableFromInline var expired: ((AnyKeyedStore, Int, UserKey, Value) -> Void)?

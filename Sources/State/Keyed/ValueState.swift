@@ -52,8 +52,8 @@ public final class ValueState<Value: Codable & Sendable>: BindableState, KeyedCo
     @usableFromInline var stored: StoredType<Value>?
     /// Nil when values live for ever.
     @usableFromInline let expiry: StateExpiry?
-    /// Whether there is an `expiry`. Asked on every access: a flag costs no reference count. What follows when it is set
-    /// stays in its own branch, so that the other one makes no call.
+    /// Whether there is an `expiry`. Asked on every access: a flag costs no reference count. What follows when it is
+    /// set stays in its own branch, so that the other one makes no call.
     @usableFromInline let isExpiring: Bool
     /// Called with what has expired and its slot.
     @usableFromInline var expired: ((AnyKeyedStore, Int, Value) -> Void)?
