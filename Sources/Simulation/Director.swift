@@ -60,8 +60,6 @@ final class Director: StepObserver {
     func note(_ text: String) { world.trace("master: \(text)") }
 
     private func checkWatermarks() {
-        // Tasks that started again within this life go back in event time.
-        guard execution.checkpoints.tasksRestarted.value == 0 else { return }
         let graph = execution.graph.streamGraph
         let now = graph.nodes.map { node in execution.metrics.subtasks(of: node.id).map(\.watermark.value) }
         let failovers = execution.checkpoints.failovers.value

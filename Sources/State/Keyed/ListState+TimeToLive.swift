@@ -74,9 +74,9 @@ extension ListState: ExpiringColumn {
 
     /// Before all values are written: what has expired is gone.
     @inlinable @inline(never)
-    func prepareWrite() {
-        guard let expiry else { return }
-        if expiry.isHiding { expire(store.slot, now: expiry.now) }
+    func prepareWrite() -> UnsafeMutablePointer<[Value]> {
+        if let expiry, expiry.isHiding { expire(store.slot, now: expiry.now) }
+        return column.address(store.slot)
     }
 
     /// After all values were written: each has the stamp of now.
@@ -99,22 +99,21 @@ extension ListState: ExpiringColumn {
     }
 
     @inlinable @inline(never)
-    func prepareInsert(_ position: Int) -> Int {
-        let place = place(of: position)
-        if let expiry {
-            let stamp = expiry.newStamp()
-            stamps.address(store.slot).pointee.insert(stamp, at: place)
-            expiry.note(stamp, at: store.slot)
-        }
-        return place
+    func insertExpiring(_ value: Value, at position: Int) {
+        guard let expiry else { return }
+        let (slot, place, stamp) = (store.slot, place(of: position), expiry.newStamp())
+        stamps.address(slot).pointee.insert(stamp, at: place)
+        column.address(slot).pointee.insert(value, at: place)
+        expiry.note(stamp, at: slot)
     }
 
     @inlinable @inline(never)
-    func prepareAppend() {
+    func appendExpiring(_ value: Value) {
         guard let expiry else { return }
-        let stamp = expiry.newStamp()
-        stamps.address(store.slot).pointee.append(stamp)
-        expiry.note(stamp, at: store.slot)
+        let (slot, stamp) = (store.slot, expiry.newStamp())
+        stamps.address(slot).pointee.append(stamp)
+        column.address(slot).pointee.append(value)
+        expiry.note(stamp, at: slot)
     }
 
     @inlinable @inline(never)
@@ -132,7 +131,8 @@ extension ListState: ExpiringColumn {
     func clearExpiring() {
         guard let expiry else { return }
         expire(store.slot, now: expiry.now)
-        stamps.address(store.slot).pointee = []
+        clear(store.slot)
+        store.mayBeEmpty = true
     }
 
     // MARK: Expiring

@@ -14,6 +14,9 @@ public final class ListState<Value: Codable & Sendable>: BindableState, KeyedCol
     @usableFromInline var stored: StoredType<Value>?
     /// Nil when values live for ever.
     @usableFromInline let expiry: StateExpiry?
+    /// Whether there is an `expiry`. Asked on every access: a flag costs no reference count. What follows when it is
+    /// set stays in its own branch, so that the other one makes no call.
+    @usableFromInline let isExpiring: Bool
     /// The stamp of each value, if values expire.
     @exclusivity(unchecked) @usableFromInline var stamps = PagedColumn<[Int64]>(initial: [])
     /// Called with what has expired and its slot.
@@ -24,11 +27,12 @@ public final class ListState<Value: Codable & Sendable>: BindableState, KeyedCol
     @inlinable
     public init(ttl: StateTTL? = nil) {
         expiry = ttl.map { StateExpiry($0) }
+        isExpiring = ttl != nil
         let unbound = AnyKeyedStore()
         owner = unbound
         store = unbound
         column.reserve(1)
-        if expiry != nil { stamps.reserve(1) }
+        if isExpiring { stamps.reserve(1) }
         // The state outlives the store that asks; unowned(unsafe) because the check runs for every new key.
         storedEmptyCheck = { [unowned(unsafe) self] slot in self.column.address(slot).pointee.isEmpty }
     }
@@ -49,14 +53,13 @@ public final class ListState<Value: Codable & Sendable>: BindableState, KeyedCol
     /// subscript write one.
     @inlinable
     public var values: [Value] {
-        get {
-            if expiry != nil { return readExpiring() }
+        @inline(__always) get {
+            if isExpiring { return readExpiring() }
             return column.address(store.slot).pointee
         }
         _modify {
-            if expiry != nil { prepareWrite() }
-            defer { if expiry != nil { endWrite() } }
-            let address = column.address(store.slot)
+            let address = isExpiring ? prepareWrite() : column.address(store.slot)
+            defer { if isExpiring { endWrite() } }
             yield &address.pointee
             if address.pointee.isEmpty { store.mayBeEmpty = true }
         }
@@ -64,7 +67,7 @@ public final class ListState<Value: Codable & Sendable>: BindableState, KeyedCol
 
     @inlinable public var isEmpty: Bool { count == 0 }
     @inlinable public var count: Int {
-        if expiry != nil { return visibleCount() }
+        if isExpiring { return visibleCount() }
         return column.address(store.slot).pointee.count
     }
 
@@ -72,11 +75,11 @@ public final class ListState<Value: Codable & Sendable>: BindableState, KeyedCol
     @inlinable
     public subscript(position: Int) -> Value {
         get {
-            if expiry != nil { return readExpiring(position) }
+            if isExpiring { return readExpiring(position) }
             return column.address(store.slot).pointee[position]
         }
         _modify {
-            let place = expiry == nil ? position : prepareWrite(position)
+            let place = !isExpiring ? position : prepareWrite(position)
             yield &column.address(store.slot).pointee[place]
         }
     }
@@ -84,15 +87,15 @@ public final class ListState<Value: Codable & Sendable>: BindableState, KeyedCol
     /// Puts a value before the one at a position.
     @inlinable
     public func insert(_ value: Value, at position: Int) {
-        let place = expiry == nil ? position : prepareInsert(position)
-        column.address(store.slot).pointee.insert(value, at: place)
+        if isExpiring { return insertExpiring(value, at: position) }
+        column.address(store.slot).pointee.insert(value, at: position)
     }
 
     /// Removes and returns the last value, if there is one.
     @inlinable
     @discardableResult
     public func popLast() -> Value? {
-        if expiry != nil { return popLastExpiring() }
+        if isExpiring { return popLastExpiring() }
         let values = column.address(store.slot)
         let last = values.pointee.popLast()
         if values.pointee.isEmpty { store.mayBeEmpty = true }
@@ -102,14 +105,14 @@ public final class ListState<Value: Codable & Sendable>: BindableState, KeyedCol
     /// Adds a value at the end.
     @inlinable
     public func append(_ value: Value) {
-        if expiry != nil { prepareAppend() }
+        if isExpiring { return appendExpiring(value) }
         column.address(store.slot).pointee.append(value)
     }
 
     /// Removes the current key's values.
     @inlinable
     public func clear() {
-        if expiry != nil { clearExpiring() }
+        if isExpiring { return clearExpiring() }
         column.address(store.slot).pointee = []
         store.mayBeEmpty = true
     }
@@ -125,11 +128,11 @@ public final class ListState<Value: Codable & Sendable>: BindableState, KeyedCol
     public var slotMemory: SlotMemory? { column.memory }
     public func reserve(_ count: Int) {
         column.reserve(count)
-        if expiry != nil { stamps.reserve(count) }
+        if isExpiring { stamps.reserve(count) }
     }
     public func isEmpty(_ slot: Int) -> Bool { column.address(slot).pointee.isEmpty }
     public func clear(_ slot: Int) {
         column.reset(slot)
-        if expiry != nil { stamps.reset(slot) }
+        if isExpiring { stamps.reset(slot) }
     }
 }

@@ -76,29 +76,45 @@ extension MapState: ExpiringColumn {
 
     // MARK: Writing
 
-    /// Before a write: what has expired is gone, and what is written has the stamp of now.
+    /// Before a write to an entry: what has expired is gone.
     ///
     /// - Parameter replacing: whether the value so far does not matter to what is written.
-    @inlinable @inline(never)
-    func prepareWrite(_ key: UserKey, replacing: Bool, removing: Bool = false) {
-        guard let expiry else { return }
-        var isNew = true
-        if let entry = find(key) {
-            isNew = false
-            if expiry.isHiding || replacing, expiry.isExpired(entry, now: expiry.now) {
-                expire(entry)
-                isNew = true
-            }
-        }
-        if !removing { expiry.touch(findOrInsert(key), isNew: isNew) }
+    /// - Returns: whether the entry is there.
+    @inlinable
+    func expireBeforeWrite(_ key: UserKey, replacing: Bool) -> Bool {
+        guard let expiry, let entry = find(key) else { return false }
+        guard expiry.isHiding || replacing, expiry.isExpired(entry, now: expiry.now) else { return true }
+        expire(entry)
+        return false
     }
 
-    /// Removes what has expired of the current key.
+    /// Makes an entry ready to be written, with the stamp of now.
     @inlinable @inline(never)
-    func expireAll() {
+    func prepareWrite(_ key: UserKey) -> Int {
+        let isNew = !expireBeforeWrite(key, replacing: false)
+        let entry = findOrInsert(key)
+        expiry?.touch(entry, isNew: isNew)
+        return entry
+    }
+
+    @inlinable @inline(never)
+    func replaceExpiring(_ key: UserKey, _ value: Value?) {
+        let isNew = !expireBeforeWrite(key, replacing: true)
+        if let value {
+            let entry = findOrInsert(key)
+            expiry?.touch(entry, isNew: isNew)
+            entries.address(entry).pointee.value = value
+        } else if let entry = find(key) {
+            unlink(entry, from: store.slot)
+        }
+    }
+
+    @inlinable @inline(never)
+    func clearExpiring() {
         guard let expiry else { return }
         let now = expiry.now
         for entry in chain() where expiry.isExpired(Int(entry), now: now) { expire(Int(entry)) }
+        clear(store.slot)
     }
 
     /// Removes an expired entry.

@@ -24,6 +24,9 @@ public final class MapState<UserKey: Hashable & Codable & Sendable, Value: Codab
     var stored: StoredType<Value>?
     /// Nil when entries live for ever.
     @usableFromInline let expiry: StateExpiry?
+    /// Whether there is an `expiry`. Asked on every access: a flag costs no reference count. What follows when it is
+    /// set stays in its own branch, so that the other one makes no call.
+    @usableFromInline let isExpiring: Bool
     /// Called with what has expired and its slot.
     @usableFromInline var expired: ((AnyKeyedStore, Int, UserKey, Value) -> Void)?
     @usableFromInline var expiredKey: ExpiredKey?
@@ -32,6 +35,7 @@ public final class MapState<UserKey: Hashable & Codable & Sendable, Value: Codab
     @inlinable
     public init(ttl: StateTTL? = nil) {
         expiry = ttl.map { StateExpiry($0) }
+        isExpiring = ttl != nil
         let unbound = AnyKeyedStore()
         owner = unbound
         store = unbound
@@ -113,11 +117,11 @@ public final class MapState<UserKey: Hashable & Codable & Sendable, Value: Codab
     @inlinable
     public subscript(key: UserKey) -> Value? {
         get {
-            if expiry != nil { return readExpiring(key) }
+            if isExpiring { return readExpiring(key) }
             return find(key).flatMap { entries.address($0).pointee.value }
         }
         set {
-            if expiry != nil { prepareWrite(key, replacing: true, removing: newValue == nil) }
+            if isExpiring { return replaceExpiring(key, newValue) }
             if let newValue {
                 entries.address(findOrInsert(key)).pointee.value = newValue
             } else if let entry = find(key) {
@@ -131,8 +135,7 @@ public final class MapState<UserKey: Hashable & Codable & Sendable, Value: Codab
     public subscript(key: UserKey, default standard: @autoclosure () -> Value) -> Value {
         get { self[key] ?? standard() }
         _modify {
-            if expiry != nil { prepareWrite(key, replacing: false) }
-            let address = entries.address(findOrInsert(key))
+            let address = entries.address(isExpiring ? prepareWrite(key) : findOrInsert(key))
             if address.pointee.value == nil { address.pointee.value = standard() }
             yield &address.pointee.value!  // set on the line above when it was nil
         }
@@ -140,11 +143,11 @@ public final class MapState<UserKey: Hashable & Codable & Sendable, Value: Codab
 
     /// The number of entries of the current key. With a time to live every entry is looked at.
     @inlinable public var count: Int {
-        if expiry != nil { return visibleCount() }
+        if isExpiring { return visibleCount() }
         return Int(heads.address(store.slot).pointee.count)
     }
     @inlinable public var isEmpty: Bool {
-        if expiry != nil { return !hasVisible() }
+        if isExpiring { return !hasVisible() }
         return heads.address(store.slot).pointee.count == 0
     }
 
@@ -152,14 +155,14 @@ public final class MapState<UserKey: Hashable & Codable & Sendable, Value: Codab
     @inlinable
     public func contains(_ key: UserKey) -> Bool {
         guard let entry = find(key) else { return false }
-        return expiry == nil || isVisible(entry)
+        return !isExpiring || isVisible(entry)
     }
 
     /// Calls `body` with each entry of the current key, in no particular order. It may remove the entry it is called
     /// with, and change nothing else.
     @inlinable
     public func forEach(_ body: (UserKey, Value) throws -> Void) rethrows {
-        if expiry != nil { return try forEachExpiring(body) }
+        if isExpiring { return try forEachExpiring(body) }
         var entry = heads.address(store.slot).pointee.first
         while entry >= 0 {
             let address = entries.address(Int(entry))
@@ -173,7 +176,7 @@ public final class MapState<UserKey: Hashable & Codable & Sendable, Value: Codab
     /// Removes every entry of the current key.
     @inlinable
     public func clear() {
-        if expiry != nil { expireAll() }
+        if isExpiring { return clearExpiring() }
         clear(store.slot)
     }
 

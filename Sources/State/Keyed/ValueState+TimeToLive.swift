@@ -36,15 +36,22 @@ extension ValueState: ExpiringColumn {
     ///
     /// - Parameter replacing: whether the value so far does not matter to what is written.
     @inlinable @inline(never)
-    func prepareWrite(replacing: Bool) {
-        guard let expiry else { return }
+    func prepareWrite(replacing: Bool) -> UnsafeMutablePointer<Value?> {
         let slot = store.slot
+        guard let expiry else { return column.address(slot) }
         if column.address(slot).pointee != nil, replacing || expiry.isHiding,
             expiry.isExpired(slot, now: expiry.now)
         {
             expire(slot)
         }
         expiry.touch(slot, isNew: column.address(slot).pointee == nil)
+        return column.address(slot)
+    }
+
+    @inlinable @inline(never)
+    func replaceExpiring(_ value: Value?) {
+        prepareWrite(replacing: true).pointee = value
+        if value == nil { store.mayBeEmpty = true }
     }
 
     /// Removes an expired value.

@@ -52,6 +52,9 @@ public final class ValueState<Value: Codable & Sendable>: BindableState, KeyedCo
     @usableFromInline var stored: StoredType<Value>?
     /// Nil when values live for ever.
     @usableFromInline let expiry: StateExpiry?
+    /// Whether there is an `expiry`. Asked on every access: a flag costs no reference count. What follows when it is
+    /// set stays in its own branch, so that the other one makes no call.
+    @usableFromInline let isExpiring: Bool
     /// Called with what has expired and its slot.
     @usableFromInline var expired: ((AnyKeyedStore, Int, Value) -> Void)?
     @usableFromInline var expiredKey: ExpiredKey?
@@ -60,6 +63,7 @@ public final class ValueState<Value: Codable & Sendable>: BindableState, KeyedCo
     @inlinable
     public init(ttl: StateTTL? = nil) {
         expiry = ttl.map { StateExpiry($0) }
+        isExpiring = ttl != nil
         let unbound = AnyKeyedStore()
         owner = unbound
         store = unbound
@@ -81,18 +85,17 @@ public final class ValueState<Value: Codable & Sendable>: BindableState, KeyedCo
     /// The current key's value; setting nil removes it.
     @inlinable
     public var value: Value? {
-        get {
-            if expiry != nil { return readExpiring() }
+        @inline(__always) get {
+            if isExpiring { return readExpiring() }
             return column.address(store.slot).pointee
         }
         _modify {
-            if expiry != nil { prepareWrite(replacing: false) }
-            let address = column.address(store.slot)
+            let address = isExpiring ? prepareWrite(replacing: false) : column.address(store.slot)
             yield &address.pointee
             if address.pointee == nil { store.mayBeEmpty = true }
         }
-        set {
-            if expiry != nil { prepareWrite(replacing: true) }
+        @inline(__always) set {
+            if isExpiring { return replaceExpiring(newValue) }
             if newValue == nil { store.mayBeEmpty = true }
             column.address(store.slot).pointee = newValue
         }
@@ -101,10 +104,9 @@ public final class ValueState<Value: Codable & Sendable>: BindableState, KeyedCo
     /// The current key's value, or `standard` when there is none; what is assigned is stored.
     @inlinable
     public subscript(default standard: @autoclosure () -> Value) -> Value {
-        get { value ?? standard() }
+        @inline(__always) get { value ?? standard() }
         _modify {
-            if expiry != nil { prepareWrite(replacing: false) }
-            let address = column.address(store.slot)
+            let address = isExpiring ? prepareWrite(replacing: false) : column.address(store.slot)
             if address.pointee == nil { address.pointee = standard() }
             yield &address.pointee!  // set on the line above when it was nil
         }
