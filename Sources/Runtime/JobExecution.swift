@@ -122,7 +122,10 @@ public final class JobExecution: Sendable {
             graph, settings, clock: scheduler.clock, metrics: metrics, job: link, wakers: wakers)
         try master.start()
         running.withLock { $0 = link }
-        defer { running.withLock { $0 = nil } }
+        defer {
+            running.withLock { $0 = nil }
+            link.endEvents()
+        }
         return try await scheduler.run(
             ScheduledJob(master: master, link: link, wakers: wakers, background: background, masterWake: masterWake))
     }

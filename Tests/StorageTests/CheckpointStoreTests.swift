@@ -37,6 +37,18 @@ import ThalwegTesting
         return store
     }
 
+    /// The last state of a task lies in the directory of a checkpoint to come, and may be part of one that is complete.
+    @Test func aFileThatIsThereIsNeverWrittenOver() throws {
+        let disk = MemoryFileSystem()
+        let store = try store(disk)
+        let paths = try (UInt8(1)...2).map { value in
+            try store.writeSegment(
+                checkpoint: 6, name: "op-0-final", operators: ["op"], subtask: 0,
+                parts: [part(descriptor("op", "rules", .broadcast), [([1], [value])])], isCancelled: { false })?.path
+        }
+        #expect(paths == ["chk-6/op-0-final.segment", "chk-6/op-0-final-2.segment"])
+    }
+
     @Test func whatIsStoredIsRestored() throws {
         let disk = MemoryFileSystem()
         let store = try store(disk)

@@ -23,7 +23,7 @@ final class JobLink: Sendable {
     let nanoseconds: @Sendable () -> UInt64
     let checkpoints: CheckpointMetrics
     let notices: JobNotices
-    private let events = Guarded<[MasterEvent]>([])
+    private let events = Guarded<(waiting: [MasterEvent], isOver: Bool)>(([], false))
     private let aborted = Guarded<Set<Int64>>([])
     private let latest = Atomic<Int64>(0)
     private let closed = Atomic<Bool>(false)
@@ -48,15 +48,31 @@ final class JobLink: Sendable {
     // MARK: Events for the master
 
     func post(_ event: MasterEvent) {
-        events.withLock { $0.append(event) }
-        wakeMaster()
+        let isOver = events.withLock { events in
+            if !events.isOver { events.waiting.append(event) }
+            return events.isOver
+        }
+        if isOver { Self.refuse(event) } else { wakeMaster() }
     }
 
     func takeEvents() -> [MasterEvent] {
         events.withLock { events in
-            defer { events = [] }
-            return events
+            defer { events.waiting = [] }
+            return events.waiting
         }
+    }
+
+    /// The master takes no more events: whoever waits for an answer gets it now.
+    func endEvents() {
+        let left = events.withLock { events in
+            defer { events = ([], true) }
+            return events.waiting
+        }
+        for event in left { Self.refuse(event) }
+    }
+
+    private static func refuse(_ event: MasterEvent) {
+        if case .wish(let wish) = event { wish.answer(.failure(ThalwegError(.retry, "the job has ended"))) }
     }
 
     // MARK: Checkpoints
@@ -65,6 +81,7 @@ final class JobLink: Sendable {
     var latestCheckpoint: Int64 { latest.load(ordering: .acquiring) }
     func begin(checkpoint: Int64) { _ = latest.max(checkpoint, ordering: .acquiringAndReleasing) }
 
+    func isAborted(_ checkpoint: Int64) -> Bool { aborted.withLock { $0.contains(checkpoint) } }
     func abort(checkpoint: Int64) { aborted.withLock { _ = $0.insert(checkpoint) } }
     /// The job has ended: nobody wants what is still being written.
     func close() { closed.store(true, ordering: .releasing) }

@@ -18,17 +18,25 @@ extension JobMaster {
             case .abort(let checkpoint, _):
                 job.abort(checkpoint: checkpoint)
                 job.checkpoints.failed.add(1)
-                files[checkpoint] = nil
-                digests[checkpoint] = nil
+                forget(checkpoint)
+                endedBefore[checkpoint] = nil
                 let wasSuspend = triggers.removeValue(forKey: checkpoint)?.kind == .suspend
                 remove(checkpoint)
                 if wasSuspend { for entry in entries.values { entry.mailbox.send(.resume) } }
-            case .discard(let checkpoint), .release(let checkpoint): remove(checkpoint)
+            case .discard(let checkpoint):
+                forget(checkpoint)
+                remove(checkpoint)
+            case .release(let checkpoint): remove(checkpoint)
             case .answer(let request, let outcome): answer(request, outcome)
             case .failJob(let reason, let isFinal): failJob(reason, isFinal: isFinal)
             case .wake: break
             }
         }
+    }
+
+    private func forget(_ checkpoint: Int64) {
+        files[checkpoint] = nil
+        digests[checkpoint] = nil
     }
 
     private func remove(_ checkpoint: Int64) {
@@ -146,6 +154,7 @@ extension JobMaster {
         let now = clock.now
         switch event {
         case .written(let checkpoint):
+            if triggers[checkpoint]?.kind == .savepoint { triggers[checkpoint] = nil }
             carryOut(coordinator.handle(.metadataWritten(checkpoint: checkpoint), now: now))
         case .notWritten(let checkpoint, let error):
             let reason = (error as? ThalwegError)?.description ?? String(describing: error)

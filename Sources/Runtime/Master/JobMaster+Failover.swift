@@ -15,6 +15,10 @@ struct FailoverState {
         var time: Int64
         let since: Int64
         let cause: String
+        /// Whether an answer of the background is awaited.
+        var isFenced = false
+        /// How often the background has answered since the tasks came to rest.
+        var fencesPassed = 0
     }
 
     let regions: FailoverRegions
@@ -25,8 +29,6 @@ struct FailoverState {
     var initial: Snapshot?
     /// By region; -1 is the whole job.
     var pending: [Int: Pending] = [:]
-
-    var nextTime: Int64? { pending.values.map(\.time).min() }
 
     init(_ graph: JobGraph, _ settings: ExecutionSettings) throws {
         regions = FailoverRegions(try graph.failoverGraph)
@@ -84,6 +86,8 @@ extension JobMaster {
 
     private func restart(_ region: Int, because error: any Error, in task: TaskID) {
         let now = clock.now
+        // Sources that were drained have told their consumers of the end: only all of the job can go back behind that.
+        let region = isDraining && job.store != nil ? Self.wholeJob : region
         let reason = (error as? ThalwegError)?.primary ?? String(describing: error)
         let decision = failover.restarts.failed(
             task, region: region, reason: reason, canRecover: Self.canRecover(error), now: now)
@@ -95,7 +99,9 @@ extension JobMaster {
                     ThalwegError(
                         .task, "the job has failed for good", detail: verdict,
                         hint: "mend the cause, then start from the newest checkpoint", cause: error)))
-        case .restart(let region, let time, _), .merged(let region, let time):
+        case .restart(let asked, let time, _), .merged(let asked, let time):
+            // A restart of the whole job takes in every other one.
+            let region = failover.pending[Self.wholeJob] == nil ? asked : Self.wholeJob
             let tasks = region == Self.wholeJob ? graph.taskIDs : failover.regions.tasks(of: region)
             if region == Self.wholeJob { failover.pending = [:] }
             var pending =
@@ -128,10 +134,16 @@ extension JobMaster {
         guard ending == nil else { return }
         if case .undecided = coordinator.restorePoint { return }
         for (region, pending) in failover.pending.sorted(by: { $0.key < $1.key }) where pending.time <= clock.now {
-            let isAtRest = pending.tasks.allSatisfy { id in
-                entries[id].map { $0.state == .closed || $0.state == .finished } ?? true
+            guard isAtRest(pending), !pending.isFenced else { continue }
+            // What the old attempts left in the background, uploads and commits, ends before the new ones begin, and
+            // then what is discarded of it: the new attempts write to the same places.
+            if pending.fencesPassed < 2 {
+                if pending.fencesPassed == 1 { discardLost(of: pending) }
+                failover.pending[region]?.isFenced = true
+                let job = job
+                job.background.submit { job.post(.settled(region: region)) }
+                continue
             }
-            guard isAtRest else { continue }
             failover.pending[region] = nil
             do {
                 try restart(pending, isWhole: region == Self.wholeJob || pending.tasks.count == graph.taskCount)
@@ -143,16 +155,42 @@ extension JobMaster {
         }
     }
 
-    private func restart(_ pending: FailoverState.Pending, isWhole: Bool) throws {
-        let snapshot = try restorePoint()
-        let checkpoint = snapshot?.metadata.checkpoint ?? 0
+    private func isAtRest(_ pending: FailoverState.Pending) -> Bool {
+        pending.tasks.allSatisfy { id in
+            entries[id].map { $0.state == .closed || $0.state == .finished } ?? true
+        }
+    }
+
+    /// When the next restart can begin as far as is known now; what it waits for beside time tells the master itself.
+    var nextRestart: Int64? {
+        if case .undecided = coordinator.restorePoint { return nil }
+        return failover.pending.values.filter { !$0.isFenced && isAtRest($0) }.map(\.time).min()
+    }
+
+    /// The background has done all that was submitted to it before it was asked.
+    func settled(region: Int) {
+        failover.pending[region]?.isFenced = false
+        failover.pending[region]?.fencesPassed += 1
+    }
+
+    /// Discards the output after the restore point.
+    private func discardLost(of pending: FailoverState.Pending) {
+        let checkpoint = failover.durable ?? failover.initial?.metadata.checkpoint ?? 0
         let tasks = Set(pending.tasks)
         for entry in uncommitted where tasks.contains(entry.task) && entry.checkpoint > checkpoint {
             discard(entry.commits)
         }
         uncommitted.removeAll { tasks.contains($0.task) && $0.checkpoint > checkpoint }
-        // Output is discarded before the new attempt writes anything.
+    }
+
+    private func restart(_ pending: FailoverState.Pending, isWhole: Bool) throws {
+        let snapshot = try restorePoint()
+        let checkpoint = snapshot?.metadata.checkpoint ?? 0
+        let tasks = Set(pending.tasks)
         if isWhole {
+            isDraining = false
+            // Splits get new numbers: nobody waits for the old ones.
+            for (node, desk) in desks { groups.leave(node: node, subtasks: Set(desk.inboxes.indices)) }
             try makeDesks(snapshot)
         } else {
             try resetSources(of: tasks, to: checkpoint, snapshot)

@@ -183,7 +183,7 @@ final class JobMaster {
     // MARK: Polling
 
     /// When the master has to be polled even if nothing happens.
-    var nextTime: Int64? { [coordinator.nextWake, deadline, failover.nextTime].compactMap(\.self).min() }
+    var nextTime: Int64? { [coordinator.nextWake, deadline, nextRestart].compactMap(\.self).min() }
 
     func poll() -> PollResult {
         if outcome != nil { return .finished }
@@ -231,6 +231,7 @@ final class JobMaster {
             if isCurrent(task, attempt) { entries[task]?.state = .closed }
         case .written, .notWritten, .committed, .notCommitted, .wish:
             handleCheckpoint(event)
+        case .settled(let region): settled(region: region)
         case .cancel: end(.failure(CancellationError()))
         }
     }

@@ -31,6 +31,8 @@ enum MasterEvent: Sendable {
     case committed(Int64)
     case notCommitted(Int64, any Error)
     case wish(SnapshotWish)
+    /// What was submitted to the background before the tasks of a region came to rest has been done.
+    case settled(region: Int)
     case cancel
 }
 

@@ -59,6 +59,7 @@ extension MasterEvent {
         case .committed(let checkpoint): "checkpoint \(checkpoint): committed"
         case .notCommitted(let checkpoint, let error): "checkpoint \(checkpoint): not committed: \(error)"
         case .wish(let wish): "a wish: \(wish.kind.rawValue)"
+        case .settled(let region): "region \(region) has come to rest"
         case .cancel: "cancelled"
         }
     }

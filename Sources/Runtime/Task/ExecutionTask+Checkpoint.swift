@@ -23,7 +23,8 @@ extension ExecutionTask {
         // Nothing is processed between the two, so the state is as it was at the barrier.
         try headSignal(.barrier(barrier))
         if let upload = try freeze(barrier, isFinal: false) { submit(upload) }
-        if barrier.kind == .suspend { isSuspended = true }
+        // A barrier may come late, of a stop that was given up: nobody would tell this task to go on again.
+        if barrier.kind == .suspend && !job.isAborted(barrier.checkpoint) { isSuspended = true }
     }
 
     /// Has every operator freeze its state.
@@ -67,6 +68,8 @@ extension ExecutionTask {
 
     /// Takes the snapshot now if a barrier has waited too long for others, or behind records that cannot move on.
     func overtakeIfDue() throws -> Bool {
+        // What was in flight before is in no channel and in no state: it goes first.
+        guard backlog.isEmpty else { return false }
         if aligner.isOvertaken {
             // What is still being recorded may belong to a checkpoint that was given up long ago.
             guard queuedBarrier != nil, let old = aligner.giveUp() else { return false }

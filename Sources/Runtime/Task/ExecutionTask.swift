@@ -45,6 +45,8 @@ final class ExecutionTask {
     var headSignal: (Signal) throws -> Void = { _ in }
     /// Batches that were in flight in the snapshot that the task starts from.
     var backlog: [() throws -> Void] = []
+    /// Commands to a source that wait for the backlog: what is in it belongs before a barrier and before the end.
+    private var postponed: [TaskCommand] = []
     /// Whether a stop waits for its checkpoint to be complete: nothing is processed meanwhile.
     var isSuspended = false
     private var finishedInputs = 0
@@ -108,7 +110,11 @@ final class ExecutionTask {
         }
         if let packet = backlog.popLast() {
             try packet()
-            return .progress
+            if backlog.isEmpty {
+                try obey(postponed)
+                postponed = []
+            }
+            return isFinished ? .finished : .progress
         }
         var result = hasEnded ? .finished : try source?.poll?() ?? pollInputs()
         if result == .finished && !members.allSatisfy({ $0.instance.isDrained?() ?? true }) {
@@ -186,8 +192,14 @@ final class ExecutionTask {
     /// Carries out what others have told this task; returns whether there was anything.
     private func obey() throws -> Bool {
         let commands = mailbox.takeAll()
+        try obey(commands)
+        return !commands.isEmpty
+    }
+
+    private func obey(_ commands: [TaskCommand]) throws {
         for command in commands {
             switch command {
+            case .trigger where !backlog.isEmpty, .drain where !backlog.isEmpty: postponed.append(command)
             case .trigger(let barrier): if isSource && !isSuspended { try snapshot(barrier) }
             case .drain:
                 guard isSource, !hasEnded else { break }
@@ -204,7 +216,6 @@ final class ExecutionTask {
             }
             if isFinished { break }
         }
-        return !commands.isEmpty
     }
 
     /// All input has been processed: the last snapshot, then the end.

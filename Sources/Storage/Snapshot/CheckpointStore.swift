@@ -104,7 +104,7 @@ public struct CheckpointStore: Sendable {
                 .bug, "an operator gives a state twice",
                 detail: "state '\(part.descriptor.name)' of '\(part.descriptor.operatorName)'")
         }
-        let path = Self.directoryName(checkpoint) + "/" + Self.fileName(name)
+        let path = try newPath(checkpoint, name)
         let output = LateOutput(root + "/" + path, fileSystem)
         do {
             return try withoutActuallyEscaping(isCancelled) { isCancelled in
@@ -127,6 +127,20 @@ public struct CheckpointStore: Sendable {
             if output.isThere { fileSystem.remove(root + "/" + path) }
             throw error
         }
+    }
+
+    /// A path that no file has: one that is there may belong to a complete checkpoint, as the last state of a task
+    /// that ended after it and has been started again since.
+    private func newPath(_ checkpoint: Int64, _ name: String) throws -> String {
+        let directory = directory(checkpoint)
+        let taken = fileSystem.isDirectory(directory) ? Set(try fileSystem.names(in: directory)) : []
+        var file = Self.fileName(name)
+        var number = 1
+        while taken.contains(file) {
+            number += 1
+            file = Self.fileName("\(name)-\(number)")
+        }
+        return Self.directoryName(checkpoint) + "/" + file
     }
 
     /// Makes a checkpoint complete: its files' names and then its metadata are made durable.

@@ -1,0 +1,244 @@
+// SPDX-License-Identifier: Apache-2.0
+//  Failures, cancels and stops at the moments at which something is still on its way to the disk.
+
+import Synchronization
+import Testing
+import Thalweg
+import ThalwegTesting
+
+/// Holds up turns, and ends a run that never would.
+private final class Holdup: StepObserver {
+    let wantsNotes = true
+    private let decide: @Sendable (StepTurn) -> StepDecision
+    private let hear: @Sendable (String) -> Void
+    private let turns = Mutex(0)
+    private static let turnsMax = 400_000
+
+    init(
+        hear: @escaping @Sendable (String) -> Void = { _ in }, decide: @escaping @Sendable (StepTurn) -> StepDecision
+    ) {
+        self.hear = hear
+        self.decide = decide
+    }
+
+    func willTake(_ turn: StepTurn) -> StepDecision {
+        let count = turns.withLock { turns in
+            turns += 1
+            return turns
+        }
+        return count > Self.turnsMax ? .die(Mishap(text: "the job does not end")) : decide(turn)
+    }
+    func didTake(_ turn: StepTurn, _ result: PollResult) {}
+    func note(_ text: String) { hear(text) }
+}
+
+private func scheduler(_ seed: UInt64, _ observer: Holdup) -> StepScheduler {
+    StepScheduler(seed: seed, afterStep: { $0.advance(to: $0.now + 1) }, observer: observer)
+}
+
+/// Numbers into a directory of parts.
+private struct PartsJob {
+    var numbers: Int64 = 2_000
+    var parallelism = 1
+    var from: String?
+    var interval: Int64? = 20
+    var toleratedFailures = 1000
+    var mishaps = Mishaps(at: [])
+    let disk = MemoryFileSystem()
+    let checkpoints: FaultyFileSystem
+
+    init() { checkpoints = FaultyFileSystem(disk, DiskFaults()) }
+
+    func makeExecution() throws -> JobExecution {
+        let env = StreamEnvironment()
+        env.settings.parallelism = parallelism
+        env.settings.batchCapacity = 16
+        env.settings.restart = .fixedDelay(attempts: 1000, delay: 1)
+        var options = CheckpointOptions(directory: "checkpoints", fileSystem: checkpoints, from: from)
+        options.settings.interval = interval
+        options.settings.toleratedFailures = toleratedFailures
+        env.settings.checkpoints = options
+        let mishaps = mishaps
+        env.read(GeneratedSource(0..<numbers) { $0 }, name: "numbers")
+            .map { number in
+                try mishaps.pass()
+                return "\(number)"
+            }
+            .write(to: FileSink("out/", format: .lines, fileSystem: disk), name: "parts")
+        return try env.makeExecution()
+    }
+
+    var expected: [String: Int] { tally((0..<numbers).map { "\($0)" }) }
+
+    /// The lines that are visible.
+    var published: [String: Int] {
+        tally(
+            disk.paths.filter { $0.hasPrefix("out/part-") }.flatMap { path in
+                (disk.text(path) ?? "").split(separator: "\n").map(String.init)
+            })
+    }
+}
+
+@Suite struct InterruptionTests {
+    /// A savepoint commits nothing: its output is what the job goes on from.
+    @Test func aSavepointSurvivesACancel() async throws {
+        var job = PartsJob()
+        job.interval = nil
+        let execution = try job.makeExecution()
+        let steps = Mutex(0)
+        let asking = Mutex<Task<Void, Never>?>(nil)
+        let run = StepScheduler(
+            seed: 1,
+            afterStep: { clock in
+                clock.advance(to: clock.now + 1)
+                guard
+                    steps.withLock({
+                        $0 += 1; return $0 == 30
+                    })
+                else { return }
+                asking.withLock {
+                    $0 = Task {
+                        _ = try? await execution.savepoint()
+                        execution.cancel()
+                    }
+                }
+            }, observer: Holdup { _ in steps.withLock { $0 } > 30 && asking.withLock { $0 } == nil ? .skip : .go })
+        job.numbers = 2_000
+        _ = try? await execution.run(on: run)
+        await asking.withLock { $0 }?.value
+        #expect(job.disk.paths.contains { $0.hasSuffix("/_metadata") })
+        job.from = "latest"
+        try await job.makeExecution().run(on: CountingJob.scheduler(2))
+        #expect(job.published == job.expected)
+    }
+
+    /// The metadata of a checkpoint comes to the disk after the job was cancelled: its output must still be there.
+    @Test func aCancelWhileMetadataIsWritten() async throws {
+        var job = PartsJob()
+        let execution = try job.makeExecution()
+        let acknowledged = Mutex(0)
+        let observer = Holdup(
+            hear: { text in
+                guard text.contains("acknowledged") else { return }
+                if acknowledged.withLock({
+                    $0 += 1; return $0 == 3
+                }) {
+                    execution.cancel()
+                }
+            },
+            decide: { turn in turn == .background && acknowledged.withLock { $0 } >= 3 ? .skip : .go })
+        await #expect(throws: CancellationError.self) { try await execution.run(on: scheduler(1, observer)) }
+        job.from = "latest"
+        try await job.makeExecution().run(on: CountingJob.scheduler(2))
+        #expect(job.published == job.expected)
+    }
+
+    /// The disk is slow: what failed attempts left in the background must not touch the files of new ones.
+    @Test(arguments: 0..<4 as Range<UInt64>)
+    func aSlowBackground(_ seed: UInt64) async throws {
+        var random = SeededRandom(seed: seed)
+        var job = PartsJob()
+        job.parallelism = seed % 2 == 0 ? 1 : 2
+        job.mishaps = Mishaps(at: Set((0..<6).map { _ in Int.random(in: 1...2_500, using: &random) }))
+        let chance = Mutex(SeededRandom(seed: seed &+ 77))
+        let observer = Holdup { turn in
+            guard turn == .background else { return .go }
+            return chance.withLock { Int.random(in: 0..<20, using: &$0) } > 0 ? .skip : .go
+        }
+        let execution = try job.makeExecution()
+        try await execution.run(on: scheduler(seed, observer))
+        #expect(job.published == job.expected)
+    }
+
+    /// A stop is given up before its barrier has come to every task: those it comes to later go on too.
+    @Test func aLateBarrierOfAStopThatFailedHoldsUpNobody() async throws {
+        var job = CountingJob()
+        let disk = FaultyFileSystem(MemoryFileSystem(), DiskFaults())
+        job.disk = disk
+        job.interval = nil
+        let collected = Collected<CountingJob.Row>()
+        let execution = try job.build(collected).makeExecution()
+        let state = Mutex((steps: 0, isStopping: false))
+        let observer = Holdup(
+            hear: { text in
+                guard text.contains("declined") else { return }
+                state.withLock { $0.isStopping = false }
+            },
+            decide: { turn in
+                guard case .task(_, _, let isSource) = turn, !isSource else { return .go }
+                return state.withLock { $0.isStopping } ? .skip : .go
+            })
+        let run = StepScheduler(
+            seed: 3,
+            afterStep: { clock in
+                clock.advance(to: clock.now + 1)
+                let begins = state.withLock { state in
+                    state.steps += 1
+                    if state.steps == 40 { state.isStopping = true }
+                    return state.steps == 40
+                }
+                guard begins else { return }
+                disk.faults.failsCreate = true
+                Task {
+                    _ = try? await execution.stop()
+                    disk.faults.failsCreate = false
+                }
+            }, observer: observer)
+        let outcome = try await execution.run(on: run)
+        guard case .finished = outcome else {
+            Issue.record("\(outcome)")
+            return
+        }
+        #expect(tally(collected.elements) == job.expected)
+    }
+
+    /// Batches restored from an unaligned checkpoint are processed slowly, and the next barrier comes before the last.
+    @Test(arguments: 0..<3 as Range<UInt64>)
+    func whatWasInFlightIsInTheNextCheckpointToo(_ seed: UInt64) async throws {
+        var random = SeededRandom(seed: seed)
+        var job = CountingJob()
+        job.isUnaligned = true
+        job.interval = 8
+        job.mishaps = Mishaps(at: Set((0..<30).map { _ in Int.random(in: 1...12_000, using: &random) }))
+        let chance = Mutex(SeededRandom(seed: seed &+ 5))
+        let observer = Holdup { turn in
+            guard case .task(_, _, let isSource) = turn, !isSource else { return .go }
+            return chance.withLock { Int.random(in: 0..<8, using: &$0) } > 0 ? .skip : .go
+        }
+        let collected = Collected<CountingJob.Row>()
+        let execution = try job.build(collected).makeExecution()
+        try await execution.run(on: scheduler(seed, observer))
+        #expect(tally(collected.elements) == job.expected)
+        #expect(execution.checkpoints.failovers.value > 3)
+    }
+
+    /// A task fails while all of the job is about to be restarted: that restart takes it in.
+    @Test func aFailureJoinsTheRestartOfTheWholeJob() async throws {
+        var job = PartsJob()
+        job.parallelism = 2
+        job.toleratedFailures = 0
+        let checkpoints = job.checkpoints
+        let failsNext = Mutex(false)
+        let observer = Holdup(
+            hear: { text in
+                failsNext.withLock { failsNext in
+                    if text == "checkpoint 2: committed" { checkpoints.faults.failsCreate = true }
+                    if text.contains("declined") && checkpoints.faults.failsCreate {
+                        checkpoints.faults.failsCreate = false
+                        failsNext = true
+                    }
+                }
+            },
+            decide: { turn in
+                guard case .task(_, 1, _) = turn else { return .go }
+                return failsNext.withLock { failsNext in
+                    defer { failsNext = false }
+                    return failsNext ? .fail(Mishap(text: "one more")) : .go
+                }
+            })
+        let execution = try job.makeExecution()
+        try await execution.run(on: scheduler(4, observer))
+        #expect(job.published == job.expected)
+        #expect(execution.checkpoints.failovers.value == 1)
+    }
+}
