@@ -207,7 +207,13 @@ extension JobMaster {
     /// The snapshot that restarted tasks begin with.
     private func restorePoint() throws -> Snapshot? {
         guard let durable = failover.durable, let store = job.store else { return failover.initial }
-        return try store.load(store.path(of: durable))
+        do { return try store.load(store.path(of: durable)) } catch {
+            throw ThalwegError(
+                (error as? ThalwegError)?.kind ?? .task, "the job cannot start again from its newest checkpoint",
+                detail: store.path(of: durable),
+                hint: "see to it that the directory is there and can be read, then start with --from latest",
+                cause: error)
+        }
     }
 
     /// Gives back the splits of failed source subtasks (27.b19); the others keep theirs.
