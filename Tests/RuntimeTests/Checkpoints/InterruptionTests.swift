@@ -82,34 +82,24 @@ private struct PartsJob {
 @Suite struct InterruptionTests {
     /// A savepoint commits nothing: its output is what the job goes on from.
     @Test func aSavepointSurvivesACancel() async throws {
-        var job = PartsJob()
-        job.interval = nil
-        job.numbers = 200_000
-        let execution = try job.makeExecution()
-        let steps = Mutex(0)
-        let asking = Mutex<Task<Void, Never>?>(nil)
-        let run = StepScheduler(
-            seed: 1,
-            afterStep: { clock in
-                clock.advance(to: clock.now + 1)
-                guard
-                    steps.withLock({
-                        $0 += 1; return $0 == 30
-                    })
-                else { return }
-                asking.withLock {
-                    $0 = Task {
-                        _ = try? await execution.savepoint()
-                        execution.cancel()
-                    }
-                }
-            })
-        await #expect(throws: CancellationError.self) { try await execution.run(on: run) }
-        await asking.withLock { $0 }?.value
-        #expect(job.disk.paths.contains { $0.hasSuffix("/_metadata") })
-        job.from = "latest"
-        try await job.makeExecution().run(on: CountingJob.scheduler(2))
-        #expect(job.published == job.expected)
+        let disk = MemoryFileSystem()
+        func execution(_ script: ManualScript<String>, from: String?) throws -> JobExecution {
+            let env = StreamEnvironment()
+            env.settings.checkpoints = CheckpointOptions(directory: "checkpoints", fileSystem: disk, from: from)
+            env.read(ManualSource(script), name: "lines")
+                .write(to: FileSink("out/", format: .lines, fileSystem: disk), name: "parts")
+            return try env.makeExecution()
+        }
+        let first = try execution(ManualScript([[.emit(["a", "b"])]]), from: nil)
+        let run = Task { try await first.run(on: StepScheduler(seed: 5)) }
+        while first.metrics.total(of: 1, \.recordsIn) < 2 { await Task.yield() }
+        let savepoint = try await first.savepoint()
+        first.cancel()
+        await #expect(throws: CancellationError.self) { try await run.value }
+        let second = try execution(ManualScript([[.emit(["a", "b"]), .end]]), from: savepoint.path)
+        try await second.run(on: StepScheduler(seed: 6))
+        let parts = disk.paths.filter { $0.hasPrefix("out/part-") }.map { disk.text($0) ?? "" }
+        #expect(parts.first == "a\nb\n")
     }
 
     /// The metadata of a checkpoint comes to the disk after the job was cancelled: its output must still be there.
