@@ -190,6 +190,12 @@ extension JobMaster {
         let kind: SnapshotKind = barrier?.kind ?? (isDraining ? .drain : isOver ? .final : .checkpoint)
         lastReport = SnapshotReport(
             checkpoint: checkpoint, kind: kind, path: job.store?.path(of: checkpoint))
+        if !hasTidied, let store = job.store {
+            hasTidied = true
+            let count = settings.checkpoints?.settings.retained ?? 1
+            // Those of this run are removed as newer ones take their place.
+            job.background.submit { try? store.retain(newest: count) }
+        }
         carryOut(coordinator.handle(.committed(checkpoint: checkpoint), now: clock.now))
         guard let report = lastReport else { return }
         if job.store == nil, let wish = wishes.values.first { wish.answer(.success(report)) }

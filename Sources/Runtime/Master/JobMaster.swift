@@ -76,6 +76,8 @@ final class JobMaster {
     /// The job ends by then even if tasks do not.
     var deadline: Int64?
     var failover: FailoverState
+    /// Whether the checkpoints that earlier runs left have been removed.
+    var hasTidied = false
     /// Told every event before it is handled.
     var observe: ((MasterEvent) -> Void)?
     private(set) var outcome: Result<JobOutcome, any Error>?
@@ -111,6 +113,11 @@ final class JobMaster {
                 settings: options.settings, restored: base > 0 || snapshot != nil ? base : nil)
         }
         failover.initial = snapshot
+        if let snapshot, snapshot.metadata.kind == SnapshotKind.drain.rawValue {
+            job.notices.add(
+                "warning: \(snapshot.path) was taken by a drain: event time has come to its end in it, so that records "
+                    + "with timestamps are late")
+        }
         if let snapshot { try checkClaims(snapshot) }
         try makeDesks(snapshot)
         let restored = try deploy(graph.taskIDs, from: snapshot)
