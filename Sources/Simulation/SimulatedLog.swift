@@ -14,8 +14,8 @@ public struct LogSplit: SourceSplit {
     public init(partition: Int) { self.partition = partition }
 }
 
-/// A bounded source whose record number n is a function of n; record n lies in partition n mod `partitions`. Readers ask
-/// for one partition after another, and read a batch of each of theirs in turn.
+/// A bounded source whose record number n is a function of n; record n lies in partition n mod `partitions`.
+/// Readers ask for one partition after another, and read a batch of each of theirs in turn.
 public struct SimulatedLog<Element: Sendable>: Source {
     public typealias Split = LogSplit
     public let kind = "simulatedLog"

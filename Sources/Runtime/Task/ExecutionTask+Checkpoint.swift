@@ -67,6 +67,8 @@ extension ExecutionTask {
 
     /// Takes the snapshot now if a barrier has waited too long for others, or behind records that cannot move on.
     func overtakeIfDue() throws -> Bool {
+        // What was in flight in the snapshot that the task starts from lies in no channel: it comes first.
+        guard backlog.isEmpty else { return false }
         if aligner.isOvertaken {
             // What is still being recorded may belong to a checkpoint that was given up long ago.
             guard queuedBarrier != nil, let old = aligner.giveUp() else { return false }
