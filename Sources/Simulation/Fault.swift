@@ -88,7 +88,7 @@ public struct FaultPlan: Sendable, Hashable {
     }
 
     /// One to four faults, of which one at least ends the process in the midst of the input.
-    public static func random(_ seed: UInt64, records: Int) -> FaultPlan {
+    public static func drawn(from seed: UInt64, records: Int) -> FaultPlan {
         var random = SeededRandom(seed: seed &* 0x9E37_79B9 &+ 17)
         func draw(_ range: ClosedRange<Int>) -> Int {
             range.lowerBound + Int(random.next() % UInt64(range.upperBound - range.lowerBound + 1))

@@ -55,7 +55,7 @@ public final class Simulation: Sendable {
     public func run(
         seed: UInt64, plan: FaultPlan? = nil, tracing isTracing: Bool = false
     ) async throws -> SimulationResult {
-        let plan = plan ?? FaultPlan.random(seed, records: scenario.records)
+        let plan = plan ?? FaultPlan.drawn(from: seed, records: scenario.records)
         let expected = try await reference(records: plan.records)
         var random = SeededRandom(seed: seed)
         var settings = Self.settings(&random)

@@ -67,7 +67,7 @@ public struct SimulationCommand<Provider: ScenarioProvider>: AsyncParsableComman
 
     private func plan(for scenario: Scenario, seed: UInt64) throws -> FaultPlan? {
         guard let faults else {
-            return records.map { FaultPlan.random(seed, records: $0) }
+            return records.map { FaultPlan.drawn(from: seed, records: $0) }
         }
         let list = try faults.split(separator: ",").map { text -> Fault in
             guard let fault = Fault(String(text)) else {

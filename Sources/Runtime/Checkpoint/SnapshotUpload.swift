@@ -69,8 +69,8 @@ final class JobLink: Sendable {
     /// The job has ended: nobody wants what is still being written.
     func close() { closed.store(true, ordering: .releasing) }
 
-    /// The files of last snapshots: every later checkpoint refers to them, wherever they lie. Known here as soon as they
-    /// are written, for whoever removes files in the background may come before the master hears of them.
+    /// The files of last snapshots: every later checkpoint refers to them, wherever they lie. Known here as soon as
+    /// they are written, for whoever removes files in the background may come before the master hears of them.
     var finalFiles: Set<String> { finals.withLock { $0 } }
 
     func keep(final file: SegmentFile) { finals.withLock { _ = $0.insert(file.path) } }

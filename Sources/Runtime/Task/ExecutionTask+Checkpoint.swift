@@ -88,8 +88,8 @@ extension ExecutionTask {
         return true
     }
 
-    /// A barrier that lies in a channel behind records. One of a checkpoint that a newer one has made obsolete is passed
-    /// over: its snapshot would come after the newer one's.
+    /// A barrier that lies in a channel behind records. One of a checkpoint that a newer one has made obsolete is
+    /// passed over: its snapshot would come after the newer one's.
     private var queuedBarrier: CheckpointBarrier? {
         for (index, input) in inputs.enumerated() where aligner.isExpected(index) {
             if let barrier = input.channel.queuedBarrier(after: aligner.latest) { return barrier }
