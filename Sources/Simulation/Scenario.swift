@@ -67,10 +67,10 @@ extension SimulatedWorld {
         var found: [String] = []
         var known: Set<String> = []
         let store = CheckpointStore(root: Self.checkpointDirectory, fileSystem: disk)
-        // What a full disk did not let go of is removed at the next start.
+        // What a full disk did not let go of, and the last snapshots of earlier attempts, go at the next start.
         let wasFull = state.withLock { state in
             state.fullUntil = 0
-            return state.fired.contains { $0.kind == .fullDisk }
+            return state.fired.contains { $0.kind == .fullDisk || $0.kind == .failure }
         }
         if wasFull { try? store.prepare() }
         let files = disk.contents

@@ -54,6 +54,9 @@ import ThalwegSimulation
         (131, 73, "failure@disk:105"), (772, 53, "failure@turn:211"),
         // An obsolete barrier overtook: a snapshot was taken after that of a newer checkpoint.
         (419, 235, "powerLoss@record:215,tornWrite-546@record:256"),
+        // A barrier overtook what was in flight in the snapshot that the task had started from.
+        (385, 207, "corruption-680@record:240,fullDisk-2@turn:428"),
+        (2739, 158, "powerLoss@record:217,fullDisk-6@turn:434,slowDisk-27@disk:41"),
     ])
     func whatOnceFailed(_ seed: UInt64, _ records: Int, _ faults: String) async throws {
         let plan = FaultPlan(
