@@ -51,5 +51,7 @@ public enum CoordinatorAction: Sendable {
     /// `split` is an `AssignedSplit` of the source's split type.
     case assign(any Sendable, subtask: Int, epoch: Int64)
     case noMoreSplits(subtask: Int, epoch: Int64)
+    /// The subtask starts again: what was decided for it and not taken up is void.
+    case forget(subtask: Int)
     case callAgain(after: Duration)
 }

@@ -227,7 +227,6 @@ extension JobMaster {
             let vertex = Int32(graph.vertexOf[node])
             let subtasks = Set(tasks.filter { $0.vertex == vertex }.map { Int($0.subtask) })
             guard !subtasks.isEmpty else { continue }
-            for subtask in subtasks { desk.inboxes[subtask].reset() }
             groups.leave(node: node, subtasks: subtasks)
             let state = try snapshot?.restoredState(of: graph.streamGraph.nodes[node].name)
             let now = clock.now

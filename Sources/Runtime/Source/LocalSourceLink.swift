@@ -98,6 +98,7 @@ final class SourceDesk: Sendable {
         switch action {
         case .assign(let split, let subtask, let epoch): inboxes[subtask].add(split, epoch: epoch)
         case .noMoreSplits(let subtask, let epoch): inboxes[subtask].setNoMore(epoch: epoch)
+        case .forget(let subtask): inboxes[subtask].reset()
         case .callAgain(let delay):
             discover(at: now + max(1, delay.wholeMilliseconds))
             for inbox in inboxes { inbox.wake() }
@@ -176,6 +177,7 @@ final class LocalSourceLink: SourceLink {
             }
             inboxes[subtask].add(split, epoch: epoch)
         case .noMoreSplits(let subtask, let epoch): inboxes[subtask].setNoMore(epoch: epoch)
+        case .forget(let subtask): inboxes[subtask].reset()
         case .callAgain(let delay):
             desk.discover(at: timers.now + max(1, delay.wholeMilliseconds))
             scheduleDiscovery()

@@ -97,6 +97,8 @@ public final class SourceCoordinator<S: Source>: SourceCoordinating {
         }
         let positions = Dictionary(kept.flatMap(\.self).map { ($0.id, $0) }) { first, _ in first }
         try decide(deliver) { contents, context in
+            // Under the lock: nothing can be assigned between forgetting and assigning anew.
+            for subtask in subtasks.sorted() { deliver(.forget(subtask: subtask)) }
             let complete = contents.toldNoMore.intersection(subtasks)
             contents.toldNoMore.subtract(subtasks)
             let lost = contents.owners.filter { subtasks.contains($0.value.subtask) }.sorted {
