@@ -183,23 +183,24 @@ private struct PartsJob {
     }
 
     /// Batches restored from an unaligned checkpoint are processed slowly, and the next barrier comes before the last.
-    @Test(arguments: 1..<2 as Range<UInt64>)
+    @Test(arguments: 0..<4 as Range<UInt64>)
     func whatWasInFlightIsInTheNextCheckpointToo(_ seed: UInt64) async throws {
         var random = SeededRandom(seed: seed)
         var job = CountingJob()
         job.isUnaligned = true
-        job.interval = 8
-        job.mishaps = Mishaps(at: Set((0..<30).map { _ in Int.random(in: 1...12_000, using: &random) }))
+        job.interval = 30
+        job.numbers = 600
+        job.mishaps = Mishaps(at: Set((0..<8).map { _ in Int.random(in: 1...1_200, using: &random) }))
         let chance = Mutex(SeededRandom(seed: seed &+ 5))
         let observer = Holdup { turn in
             guard case .task(_, _, let isSource) = turn, !isSource else { return .go }
-            return chance.withLock { Int.random(in: 0..<8, using: &$0) } > 0 ? .skip : .go
+            return chance.withLock { Int.random(in: 0..<4, using: &$0) } > 0 ? .skip : .go
         }
         let collected = Collected<CountingJob.Row>()
         let execution = try job.build(collected).makeExecution()
         try await execution.run(on: scheduler(seed, observer))
         #expect(tally(collected.elements) == job.expected)
-        #expect(execution.checkpoints.failovers.value > 3)
+        #expect(execution.checkpoints.failovers.value > 1)
     }
 
     /// A task fails while all of the job is about to be restarted: that restart takes it in.
