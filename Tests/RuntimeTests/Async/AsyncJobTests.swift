@@ -151,11 +151,11 @@ extension AsyncJobTests {
         let sink = Collected<Int64>()
         try env.numbers(1...300).rebalance().map { $0 }
             .keyed(by: { $0 % 5 })
-            .asyncMap(.keyOrdered(capacity: capacity), timeout: .seconds(30), calls: calls) { value in
+            .asyncMap(.keyOrdered(capacity: capacity), timeout: .seconds(3000), calls: calls) { value in
                 for _ in 0..<value % 4 { await Task.yield() }
                 return [value]
             }
-            .asyncMap(.ordered(capacity: capacity), timeout: .seconds(30), calls: calls) { value in
+            .asyncMap(.ordered(capacity: capacity), timeout: .seconds(3000), calls: calls) { value in
                 for _ in 0..<value % 3 { await Task.yield() }
                 return [value]
             }
