@@ -104,17 +104,22 @@ public final class FileSinkWriter<Element>: SinkWriter where Element: Sendable {
     }
 
     private func removeStrays(in directory: String, known: Set<String>, depth: Int) throws(ThalwegError) {
+        var didRemove = false
         for name in try sink.fileSystem.names(in: directory) {
             let path = directory + name
             if let owner = place.owner(ofUnfinished: name) {
                 let isMine = owner.subtask % context.parallelism == context.subtask
-                if isMine && owner.epoch >= epoch && !known.contains(path) { sink.fileSystem.remove(path) }
+                guard isMine && owner.epoch >= epoch && !known.contains(path) else { continue }
+                sink.fileSystem.remove(path)
+                didRemove = true
             } else if sink.partition != nil, depth < LocalFileSystem.depthMax, FilePlace.isValid(partition: name),
                 sink.fileSystem.isDirectory(path)
             {
                 try removeStrays(in: path + "/", known: known, depth: depth + 1)
             }
         }
+        // One that came back after a loss of power would be older than later checkpoints, and stay for ever.
+        if didRemove { try? sink.fileSystem.syncDirectory(directory) }
     }
 
     // MARK: Write
