@@ -93,6 +93,7 @@ public final class JobExecution: Sendable {
     private let settings: ExecutionSettings
     private let running = Guarded<JobLink?>(nil)
     private let wishes = Atomic<Int64>(0)
+    private let cancelled = Atomic<Bool>(false)
 
     public init(_ graph: StreamGraph, _ settings: ExecutionSettings) throws(ThalwegError) {
         guard (1...65_536).contains(settings.batchCapacity) else {
@@ -145,7 +146,13 @@ public final class JobExecution: Sendable {
     public func savepoint() async throws -> SnapshotReport { try await ask(.savepoint) }
 
     /// Ends the job at once; nothing more is published.
-    public func cancel() { running.withLock { $0 }?.post(.cancel) }
+    public func cancel() {
+        cancelled.store(true, ordering: .releasing)
+        running.withLock { $0 }?.post(.cancel)
+    }
+
+    /// Whether somebody has cancelled the job.
+    public var isCancelled: Bool { cancelled.load(ordering: .acquiring) }
 
     private func ask(_ kind: SnapshotKind) async throws -> SnapshotReport {
         guard let link = running.withLock({ $0 }) else {

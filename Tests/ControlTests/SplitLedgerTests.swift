@@ -80,25 +80,3 @@ func violationsAreNamed(unassigned: [String], first: [String], second: [String],
     try ledger.resetAll(to: 5)
     #expect(try ledger.resetSubtask(0, to: 5).handBack == ["a", "b"])
 }
-
-@Test func rebalanceIsEvenAndLazy() {
-    let splits = (0..<8).map { RestoredSplit(id: "s\($0)", owner: $0 % 2, isStarted: $0 >= 4) }
-    let four = SplitRebalance.assign(splits, parallelism: 4)
-    #expect(four.map(\.count) == [2, 2, 2, 2])
-    // Those that are under way stay.
-    #expect(four == [["s4", "s6"], ["s5", "s7"], ["s0", "s1"], ["s2", "s3"]])
-    #expect(SplitRebalance.assign(splits, parallelism: 2) == [["s0", "s2", "s4", "s6"], ["s1", "s3", "s5", "s7"]])
-}
-
-@Test(arguments: 0..<200 as Range<UInt64>) func rebalanceProperties(seed: UInt64) {
-    var random = SeededRandom(seed: seed)
-    let splits = (0..<Int.random(in: 0...40, using: &random)).map {
-        RestoredSplit(
-            id: "s\($0)", owner: Int.random(in: 0...9, using: &random), isStarted: Bool.random(using: &random))
-    }
-    let parallelism = Int.random(in: 1...12, using: &random)
-    let result = SplitRebalance.assign(splits, parallelism: parallelism)
-    #expect(result == SplitRebalance.assign(splits.shuffled(using: &random), parallelism: parallelism))
-    #expect(result.joined().sorted() == splits.map(\.id).sorted())
-    #expect((result.map(\.count).max() ?? 0) - (result.map(\.count).min() ?? 0) <= 1)
-}

@@ -136,7 +136,8 @@ public struct JobRunner {
             return ticker
         }
         do { try await execution.stop(policy.mode) } catch {
-            ProgressLine.write("not stopped, the job goes on: \(error)\n")
+            // After a cancel the job says itself how it ended.
+            if !execution.isCancelled { ProgressLine.write("not stopped, the job goes on: \(error)\n") }
         }
         escalation?.stop()
     }

@@ -191,13 +191,4 @@ public final class CommitLedger: Sendable {
             }
         }
     }
-
-    /// Discards everything.
-    public func abortAll() {
-        let steps = pending.withLock { steps in
-            defer { steps = [] }
-            return steps
-        }
-        for step in steps { step.abort() }
-    }
 }
