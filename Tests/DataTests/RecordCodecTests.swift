@@ -18,6 +18,7 @@ import ThalwegData
             }
             let bytes = writer.bytes()
             #expect(try decode(codec, bytes, records.count) == records, "seed \(seed)", sourceLocation: location)
+            try checkRaw(codec, records, bytes, location)
             for _ in 0..<60 {
                 var damaged = bytes
                 if random.next() % 3 == 0, !damaged.isEmpty {
@@ -34,6 +35,22 @@ import ThalwegData
                 }
             }
         }
+    }
+
+    /// Encoding without knowing the type gives the same bytes; an optional's payload is found, and nil is told.
+    private func checkRaw<Record: Sampled>(
+        _ codec: RecordCodec<Record>, _ records: [Record], _ bytes: [UInt8], _ location: SourceLocation
+    ) throws {
+        var writer = ByteWriter()
+        for record in records { _ = try withUnsafePointer(to: record) { try codec.raw.encode($0, into: &writer) } }
+        #expect(writer.bytes() == bytes, sourceLocation: location)
+        writer.removeAll()
+        let optional = try codec.rawOptional()
+        for record in records + [nil] as [Record?] {
+            let isThere = try withUnsafePointer(to: record) { try optional.encode($0, into: &writer) }
+            #expect(isThere == (record != nil), sourceLocation: location)
+        }
+        #expect(writer.bytes() == bytes, sourceLocation: location)
     }
 
     private func decode<Record: Sampled>(

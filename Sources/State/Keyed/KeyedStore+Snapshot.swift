@@ -11,15 +11,18 @@ extension KeyTable where Key: Codable & Sendable {
         under lease: PageLease, operatorName: String, maxParallelism: Int, schema: RecordSchema,
         encoder: KeyEncoder<Key>
     ) -> FrozenKeys {
-        let frozen: FrozenTable<Key> = freeze(under: lease)
+        let frozen = FrozenHashes(freeze(under: lease))
+        let raw = encoder.raw
         return FrozenKeys(
             operatorName: operatorName, maxParallelism: maxParallelism, schema: schema, lease: lease,
-            hash: { frozen.hash(at: $0) },
+            hash: { frozen.hash($0) },
             build: {
-                try KeyOrder.make(
-                    (0..<frozen.slotLimit).filter { frozen.hash(at: $0) != .max }, maxParallelism: maxParallelism,
-                    group: { KeyGroup.of(hash: frozen.hash(at: $0), maxParallelism: maxParallelism) },
-                    encode: { slot, bytes in try encoder.encode(frozen.key(at: slot), into: &bytes) })
+                var slots: [Int] = []
+                frozen.forEach { slots.append($0) }
+                return try KeyOrder.make(
+                    slots, maxParallelism: maxParallelism,
+                    group: { KeyGroup.of(hash: frozen.hash($0), maxParallelism: maxParallelism) },
+                    encode: { slot, bytes in try raw.encode(frozen.address(slot), into: &bytes) })
             })
     }
 }

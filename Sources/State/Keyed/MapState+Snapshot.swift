@@ -8,9 +8,11 @@ import ThalwegStorage
 extension MapState {
     public func freeze(_ name: String, _ keys: FrozenKeys) -> [StatePart] {
         guard let stored, let userKeys else { return [] }
+        let layout = MapEntryLayout(UserKey.self, Value.self)
         let frozen = FrozenMaps(
-            heads: heads.freeze(under: keys.lease), entries: entries.freeze(under: keys.lease),
-            table: table.freeze(under: keys.lease))
+            heads: heads.freeze(under: keys.lease), entries: FrozenValues(entries.freeze(under: keys.lease)),
+            keys: FrozenHashes(table.freeze(under: keys.lease)))
+        let (keyEncoder, valueEncoder) = (userKeys.encoder.raw, stored.optional)
         let stamps = expiry?.freeze(under: keys.lease)
         let descriptor = keys.describe(name, .map, userKey: userKeys.schema, value: stored.schema).with(expiry?.ttl)
         return [
@@ -23,19 +25,20 @@ extension MapState {
                     var entry = Int(frozen.heads.address(order.places[rank]).pointee.first)
                     while entry >= 0 {
                         try sorter.add(entry) { key in
-                            try userKeys.encoder.encode(frozen.table.address(entry).pointee.key, into: &key)
+                            try keyEncoder.encode(frozen.keys.address(entry) + layout.key, into: &key)
                         }
-                        entry = Int(frozen.entries.address(entry).pointee.next)
+                        entry = Int(
+                            frozen.entries.address(entry).load(fromByteOffset: layout.next, as: Int32.self))
                     }
                     try sorter.forEach { key, entry in
-                        guard let value = frozen.entries.address(entry).pointee.value else { return }
                         bytes.removeAll()
                         if let stamps {
                             let stamp = stamps.stamp(entry)
                             if stamps.isExpired(stamp: stamp) { return }
                             bytes.append(stamp)
                         }
-                        try stored.encode(value, into: &bytes)
+                        let address = frozen.entries.address(entry) + layout.value
+                        guard try valueEncoder.encode(address, into: &bytes) else { return }
                         try bytes.withBytes { try writer.add(key: key, value: $0) }
                     }
                 }
@@ -73,10 +76,25 @@ struct StoredKey<UserKey: Codable & Sendable>: Sendable {
 }
 
 /// All maps of an operator as they were at a barrier.
-private struct FrozenMaps<UserKey: Hashable, Value>: Sendable {
+private struct FrozenMaps: Sendable {
     let heads: FrozenColumn<MapHead>
-    let entries: FrozenColumn<MapEntry<Value>>
-    let table: FrozenTable<MapEntryKey<UserKey>>
+    let entries: FrozenValues
+    let keys: FrozenHashes
+}
+
+/// Where the parts of a map's entry lie, in bytes.
+private struct MapEntryLayout {
+    let key: Int
+    let value: Int
+    let next: Int
+
+    init<UserKey: Hashable, Value>(_: UserKey.Type, _: Value.Type) {
+        guard let key = MemoryLayout<MapEntryKey<UserKey>>.offset(of: \.key),
+            let value = MemoryLayout<MapEntry<Value>>.offset(of: \.value),
+            let next = MemoryLayout<MapEntry<Value>>.offset(of: \.next)
+        else { preconditionFailure("a stored property of a struct has an offset") }
+        (self.key, self.value, self.next) = (key, value, next)
+    }
 }
 
 /// Puts the entries of one key's map in order.

@@ -8,18 +8,17 @@ import ThalwegStorage
 extension ValueState {
     public func freeze(_ name: String, _ keys: FrozenKeys) -> [StatePart] {
         guard let stored else { return [] }
-        let view = column.freeze(under: keys.lease)
+        let values = FrozenValues(column.freeze(under: keys.lease))
+        let encoder = stored.optional
         let stamps = expiry?.freeze(under: keys.lease)
         return [
             keys.part(keys.describe(name, .value, value: stored.schema).with(expiry?.ttl)) { slot, bytes in
-                guard let value = view.address(slot).pointee else { return false }
                 if let stamps {
                     let stamp = stamps.stamp(slot)
                     if stamps.isExpired(stamp: stamp) { return false }
                     bytes.append(stamp)
                 }
-                try stored.encode(value, into: &bytes)
-                return true
+                return try encoder.encode(values.address(slot), into: &bytes)
             }
         ]
     }

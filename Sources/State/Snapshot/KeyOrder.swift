@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //  Entries in the order in which they are stored.
 
-import Glibc
 import ThalwegBase
 import ThalwegData
 
 /// The keys of entries in ascending order of their bytes, each with the place where its entry is found.
 ///
 /// A key begins with its key group (2 bytes, big-endian): entries are dealt into their key groups first and sorted
-/// within them, by the first 8 bytes and only then by the rest.
+/// within them.
 final class KeyOrder: Sendable {
     let places: [Int]
     private let ends: [Int]
@@ -29,13 +28,6 @@ final class KeyOrder: Sendable {
         return try bytes.withBytes { try body(UnsafeRawBufferPointer(rebasing: $0[start..<ends[rank]])) }
     }
 
-    private struct Item {
-        let prefix: UInt64
-        let start: Int32
-        let end: Int32
-        let place: Int
-    }
-
     /// - Parameters:
     ///   - places: where entries are.
     ///   - group: the key group of a place.
@@ -49,31 +41,21 @@ final class KeyOrder: Sendable {
         ordered.reserveCapacity(places.count)
         ends.reserveCapacity(places.count)
         var bytes = ByteWriter(capacity: places.count * 12)
-        var plain = ByteWriter()
-        var items: [Item] = []
+        var sorter = KeySorter()
         for group in 0..<maxParallelism where bounds[group] < bounds[group + 1] {
-            plain.removeAll()
-            items.removeAll(keepingCapacity: true)
+            sorter.removeAll()
             for place in dealt[bounds[group]..<bounds[group + 1]] {
-                let start = plain.count
-                try encode(place, &plain)
-                guard let end = Int32(exactly: plain.count) else {
+                guard try sorter.add(place, { try encode(place, &$0) }) else {
                     throw ThalwegError(
-                        .job, "the keys of one key group take more than 2 GiB", hint: "raise the maximum parallelism")
+                        .job, "the keys of one key group take more than 4 GiB", hint: "raise the maximum parallelism")
                 }
-                let prefix = plain.withBytes { Self.prefix($0, from: start) }
-                items.append(Item(prefix: prefix, start: Int32(truncatingIfNeeded: start), end: end, place: place))
             }
-            plain.withBytes { plain in
-                items.sort { left, right in
-                    left.prefix != right.prefix ? left.prefix < right.prefix : precedes(left, right, plain)
-                }
-                for item in items {
-                    bytes.append(UInt16(truncatingIfNeeded: group).bigEndian)
-                    bytes.append(UnsafeRawBufferPointer(rebasing: plain[Int(item.start)..<Int(item.end)]))
-                    ends.append(bytes.count)
-                    ordered.append(item.place)
-                }
+            let prefix = UInt16(truncatingIfNeeded: group).bigEndian
+            sorter.forEach { key, place in
+                bytes.append(prefix)
+                bytes.append(key)
+                ends.append(bytes.count)
+                ordered.append(place)
             }
         }
         return KeyOrder(places: ordered, ends: ends, bytes: bytes)
@@ -94,23 +76,6 @@ final class KeyOrder: Sendable {
             next[Int(group)] += 1
         }
         return (dealt, bounds)
-    }
-
-    /// The first 8 bytes as a number that sorts as they do; what is missing counts as 0.
-    private static func prefix(_ bytes: UnsafeRawBufferPointer, from start: Int) -> UInt64 {
-        if bytes.count - start >= 8 {
-            return UInt64(bigEndian: bytes.loadUnaligned(fromByteOffset: start, as: UInt64.self))
-        }
-        var word: UInt64 = 0
-        for index in start..<bytes.count { word |= UInt64(bytes[index]) << UInt64(56 - 8 * (index - start)) }
-        return word
-    }
-
-    private static func precedes(_ left: Item, _ right: Item, _ bytes: UnsafeRawBufferPointer) -> Bool {
-        let (leftCount, rightCount) = (Int(left.end - left.start), Int(right.end - right.start))
-        guard let base = bytes.baseAddress else { return false }
-        let order = memcmp(base + Int(left.start), base + Int(right.start), min(leftCount, rightCount))
-        return order != 0 ? order < 0 : leftCount < rightCount
     }
 }
 

@@ -42,30 +42,25 @@ public struct StoredTables<Key: Hashable & Codable & Sendable, Value: Codable & 
 
     /// A part of kind `.pane` with the entries of all tables.
     public func part(_ name: String, of operatorName: String, maxParallelism: Int, _ tables: [Frozen]) -> StatePart {
-        StatePart(describe(name, of: operatorName)) { [encoder, stored] writer in
+        let raw = tables.map { RawTable($0) }
+        return StatePart(describe(name, of: operatorName)) { [encoder = encoder.raw, values = stored.raw] writer in
             var places: [Int] = []
-            for (index, table) in tables.enumerated() {
-                for slot in 0..<table.keys.slotLimit where table.keys.hash(at: slot) != .max {
-                    places.append(index << 32 | slot)
-                }
-            }
+            for (index, table) in raw.enumerated() { table.keys.forEach { places.append(index << 32 | $0) } }
             let order = try KeyOrder.make(
                 places, maxParallelism: maxParallelism,
                 group: { place in
-                    KeyGroup.of(
-                        hash: tables[place >> 32].keys.hash(at: place & 0xFFFF_FFFF), maxParallelism: maxParallelism)
+                    KeyGroup.of(hash: raw[place >> 32].keys.hash(place & 0xFFFF_FFFF), maxParallelism: maxParallelism)
                 },
                 encode: { place, bytes in
-                    let table = tables[place >> 32]
-                    try encoder.encode(table.keys.key(at: place & 0xFFFF_FFFF), into: &bytes)
+                    let table = raw[place >> 32]
+                    try encoder.encode(table.keys.address(place & 0xFFFF_FFFF), into: &bytes)
                     bytes.appendOrdered(table.start)
                 })
             var bytes = ByteWriter()
             for rank in 0..<order.count {
                 let place = order.places[rank]
                 bytes.removeAll()
-                try stored.codec.encode(
-                    tables[place >> 32].values.address(place & 0xFFFF_FFFF), count: 1, into: &bytes)
+                _ = try values.encode(raw[place >> 32].values.address(place & 0xFFFF_FFFF), into: &bytes)
                 try order.withKey(rank) { key in try bytes.withBytes { try writer.add(key: key, value: $0) } }
             }
         }
@@ -84,5 +79,18 @@ public struct StoredTables<Key: Hashable & Codable & Sendable, Value: Codable & 
             }
             try body(key, hash, try reader.readOrdered(), try stored.codec.decode(bytes))
         }
+    }
+}
+
+/// A table with its column, without their types.
+private struct RawTable: Sendable {
+    let start: Int64
+    let keys: FrozenHashes
+    let values: FrozenValues
+
+    init<Key, Value>(_ table: StoredTables<Key, Value>.Frozen) {
+        start = table.start
+        keys = FrozenHashes(table.keys)
+        values = FrozenValues(table.values)
     }
 }
