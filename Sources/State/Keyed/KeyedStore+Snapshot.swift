@@ -22,6 +22,7 @@ extension KeyTable where Key: Codable & Sendable {
                 return try KeyOrder.make(
                     slots, maxParallelism: maxParallelism,
                     group: { KeyGroup.of(hash: frozen.hash($0), maxParallelism: maxParallelism) },
+                    address: frozen.address,
                     encode: { slot, bytes in try raw.encode(frozen.address(slot), into: &bytes) })
             })
     }

@@ -21,6 +21,7 @@ extension MapState {
                 var sorter = UserKeySorter()
                 var bytes = ByteWriter()
                 for rank in 0..<order.count {
+                    order.prefetch(after: rank) { UnsafeRawPointer(frozen.heads.address($0)) }
                     order.withKey(rank) { sorter.begin($0) }
                     var entry = Int(frozen.heads.address(order.places[rank]).pointee.first)
                     while entry >= 0 {

@@ -12,7 +12,7 @@ extension ValueState {
         let encoder = stored.optional
         let stamps = expiry?.freeze(under: keys.lease)
         return [
-            keys.part(keys.describe(name, .value, value: stored.schema).with(expiry?.ttl)) { slot, bytes in
+            keys.part(keys.describe(name, .value, value: stored.schema).with(expiry?.ttl), values) { slot, bytes in
                 if let stamps {
                     let stamp = stamps.stamp(slot)
                     if stamps.isExpired(stamp: stamp) { return false }

@@ -52,14 +52,18 @@ public final class FrozenKeys: Sendable {
 
     /// A part with an entry for each slot for which `body` writes one.
     ///
-    /// - Parameter body: appends the value of a slot; false when there is none.
+    /// - Parameters:
+    ///   - values: what `body` reads, to have it fetched early.
+    ///   - body: appends the value of a slot; false when there is none.
     func part(
-        _ descriptor: StateDescriptor, _ body: @escaping @Sendable (Int, inout ByteWriter) throws -> Bool
+        _ descriptor: StateDescriptor, _ values: FrozenValues,
+        _ body: @escaping @Sendable (Int, inout ByteWriter) throws -> Bool
     ) -> StatePart {
         StatePart(descriptor) { [self] writer in
             let order = try order()
             var value = ByteWriter()
             for rank in 0..<order.count {
+                order.prefetch(after: rank, values.address)
                 value.removeAll()
                 guard try body(order.places[rank], &value) else { continue }
                 try order.withKey(rank) { key in try value.withBytes { try writer.add(key: key, value: $0) } }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //  Entries in the order in which they are stored.
 
+import CThalweg
 import ThalwegBase
 import ThalwegData
 
@@ -9,6 +10,9 @@ import ThalwegData
 /// A key begins with its key group (2 bytes, big-endian): entries are dealt into their key groups first and sorted
 /// within them.
 final class KeyOrder: Sendable {
+    /// How many entries ahead memory is fetched: neighbours in this order lie far apart.
+    static let ahead = 12
+
     let places: [Int]
     private let ends: [Int]
     private let bytes: ByteWriter
@@ -28,12 +32,20 @@ final class KeyOrder: Sendable {
         return try bytes.withBytes { try body(UnsafeRawBufferPointer(rebasing: $0[start..<ends[rank]])) }
     }
 
+    /// Fetches what lies at the place some ranks after this one.
+    @inline(__always)
+    func prefetch(after rank: Int, _ address: (Int) -> UnsafeRawPointer) {
+        if rank &+ Self.ahead < places.count { thalweg_prefetch_read(address(places[rank &+ Self.ahead])) }
+    }
+
     /// - Parameters:
     ///   - places: where entries are.
     ///   - group: the key group of a place.
+    ///   - address: where the key of a place lies, to have it fetched early.
     ///   - encode: appends the key of a place, without its key group.
     static func make(
-        _ places: [Int], maxParallelism: Int, group: (Int) -> Int, encode: (Int, inout ByteWriter) throws -> Void
+        _ places: [Int], maxParallelism: Int, group: (Int) -> Int, address: (Int) -> UnsafeRawPointer,
+        encode: (Int, inout ByteWriter) throws -> Void
     ) throws -> KeyOrder {
         let (dealt, bounds) = deal(places, maxParallelism: maxParallelism, group: group)
         var ordered: [Int] = []
@@ -44,7 +56,9 @@ final class KeyOrder: Sendable {
         var sorter = KeySorter()
         for group in 0..<maxParallelism where bounds[group] < bounds[group + 1] {
             sorter.removeAll()
-            for place in dealt[bounds[group]..<bounds[group + 1]] {
+            for rank in bounds[group]..<bounds[group + 1] {
+                if rank + ahead < dealt.count { thalweg_prefetch_read(address(dealt[rank + ahead])) }
+                let place = dealt[rank]
                 guard try sorter.add(place, { try encode(place, &$0) }) else {
                     throw ThalwegError(
                         .job, "the keys of one key group take more than 4 GiB", hint: "raise the maximum parallelism")

@@ -51,6 +51,7 @@ public struct StoredTables<Key: Hashable & Codable & Sendable, Value: Codable & 
                 group: { place in
                     KeyGroup.of(hash: raw[place >> 32].keys.hash(place & 0xFFFF_FFFF), maxParallelism: maxParallelism)
                 },
+                address: { raw[$0 >> 32].keys.address($0 & 0xFFFF_FFFF) },
                 encode: { place, bytes in
                     let table = raw[place >> 32]
                     try encoder.encode(table.keys.address(place & 0xFFFF_FFFF), into: &bytes)
@@ -58,6 +59,7 @@ public struct StoredTables<Key: Hashable & Codable & Sendable, Value: Codable & 
                 })
             var bytes = ByteWriter()
             for rank in 0..<order.count {
+                order.prefetch(after: rank) { raw[$0 >> 32].values.address($0 & 0xFFFF_FFFF) }
                 let place = order.places[rank]
                 bytes.removeAll()
                 _ = try values.encode(raw[place >> 32].values.address(place & 0xFFFF_FFFF), into: &bytes)

@@ -23,6 +23,7 @@ extension TimerQueue: KeyedColumn {
                 let sorted = try KeyOrder.make(
                     places, maxParallelism: keys.maxParallelism,
                     group: { keys.keyGroup(ofSlot: Int(timers.key(at: $0).slot)) },
+                    address: { UnsafeRawPointer(timers.address($0)) },
                     encode: { place, bytes in
                         let timer = timers.key(at: place)
                         bytes.appendOrdered(timer.time)
