@@ -24,8 +24,8 @@ import ThalwegTesting
 
     /// What the engine says of each bug.
     private static let texts: [(TapeBug, String)] = [
-        (.givesTwice, "split 'tape-0' is with reader 0 and was given to reader"),
-        (.enumeratorKeepsAll, "split 'tape-0' is in the states of the enumerator and of reader 0"),
+        (.givesTwice, "split 'tape-0' is with reader"),
+        (.enumeratorKeepsAll, "split 'tape-0' is in the states of the enumerator and of reader"),
         (.enumeratorLosesOne, "split 'tape-15' belongs to the enumerator, which does not have it in its state"),
         (.readerForgets, "belongs to reader"),
         (.readerKeepsFinished, "' is in the state of reader"),

@@ -44,6 +44,8 @@ struct Tapes: Source {
     var openMax = Int.max
     var mishaps = Mishaps(at: [])
     var bug: TapeBug?
+    /// No tape is read beyond this.
+    var pauseAt = Int64.max
     let log = TapeLog()
 
     var splits: [TapeSplit] {
@@ -88,11 +90,10 @@ struct TapeEnumerator: SplitEnumerator {
     func snapshot() -> [TapeSplit] {
         switch bug {
         case .enumeratorKeepsAll: all
-        case .enumeratorLosesOne: Array(base.snapshot().dropLast())
+        case .enumeratorLosesOne where requests > 3: Array(base.snapshot().dropLast())
         default: base.snapshot()
         }
     }
-    /// Of one that loses a split: what it says while it still knows all.
     static func unassigned(in checkpoint: [TapeSplit]) -> [String] { checkpoint.map(\.id) }
     var holdsBackEventTime: Bool { base.holdsBackEventTime }
 }
@@ -138,7 +139,7 @@ final class TapeReader: SourceReader {
         case .readerKeepsFinished: held + finished
         case .readerNamesTwice: held + held.prefix(1)
         case .readerNamesAnothers:
-            context.subtask == 0 ? held : held + source.splits.prefix(1)
+            held.contains { $0.tape == 0 } ? held : held + source.splits.prefix(1)
         default: held
         }
     }
@@ -153,8 +154,9 @@ final class TapeReader: SourceReader {
             }
             return .nothing
         }
-        try source.mishaps.pass()
         let (number, split) = (splits[at].number, splits[at].split)
+        if split.next >= source.pauseAt { return .nothing }
+        try source.mishaps.pass()
         guard split.next < split.length else {
             finished.append(splits.remove(at: at).split)
             note(.finished, split)
