@@ -34,11 +34,6 @@ final class QueuedReader: SourceReader {
 }
 
 @Suite struct SplitTests {
-    /// What the master says of a checkpoint that does not have every split once.
-    private static func violations(_ result: SimulationResult) -> [String] {
-        result.trace.filter { $0.contains("does not have every split once") }
-    }
-
     /// 27.d2: a thousand splits, two hundred kills, of readers and of the whole process, at other parallelisms, every
     /// few moments, so that many come while something recovers.
     @Test(arguments: [1, 2] as [UInt64])
@@ -62,10 +57,9 @@ final class QueuedReader: SourceReader {
             }
         }
         let result = try await Simulation(scenario).run(
-            seed: seed, plan: FaultPlan(faults, records: 2_000), tracing: true)
+            seed: seed, plan: FaultPlan(faults, records: 2_000))
         #expect(result.isPassed, "\(result)")
         #expect(result.struck.count == 200)
-        #expect(Self.violations(result) == [])
     }
 
     /// 27.d5: under every kind of fault each record counts once, and none of a split that has moved is late.
@@ -77,9 +71,8 @@ final class QueuedReader: SourceReader {
                     .write(to: SimulatedTopic("totals", in: world), name: "totals")
             })
         for seed in 1...SeedTests.count {
-            let result = try await simulation.run(seed: seed, tracing: true)
+            let result = try await simulation.run(seed: seed)
             #expect(result.isPassed, "\(result)")
-            #expect(Self.violations(result) == [])
         }
     }
 }

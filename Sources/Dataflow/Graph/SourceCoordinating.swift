@@ -57,7 +57,7 @@ public protocol SourceCoordinating: Sendable {
     func handOver(from: Int, to: Int, _ take: () -> (any AnyAssignedSplit)?) -> (any AnyAssignedSplit)?
     /// Whether a checkpoint, of which all snapshots are there, has every split once; if not, it must not complete
     /// (27.d2).
-    func verify(checkpoint: Int64) throws
+    func verify(checkpoint: Int64) throws(ThalwegError)
     /// A checkpoint will not complete.
     func abort(checkpoint: Int64)
     /// Subtasks have failed and start again from a checkpoint (27.b19): the splits they had in it are assigned to them

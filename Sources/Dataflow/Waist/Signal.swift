@@ -34,8 +34,8 @@ public enum InputStatus: String, Hashable, Sendable {
 /// Merges the watermarks and statuses of several inputs into one.
 ///
 /// Event time is the minimum over the active inputs. With none active but some idle it goes as far as any input has
-/// been, and stays; when all are finished it goes to the end, once. An input whose watermark is the end has nothing more
-/// to promise: it counts as finished. A value: it decides, its caller acts.
+/// been, and stays; when all are finished it goes to the end, once. An input whose watermark is the end has nothing
+/// more to promise: it counts as finished. A value: it decides, its caller acts.
 public struct SignalMerger: Sendable {
     private var watermarks: [Watermark]
     private var statuses: [InputStatus]

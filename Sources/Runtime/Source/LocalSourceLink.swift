@@ -24,7 +24,6 @@ final class LocalSourceLink: SourceLink {
     /// The splits that the reader has and has not finished, by number.
     private var open: [Int32: String] = [:]
     private var openMax = Int.max
-    private var hadSpare = false
     /// Decisions of the enumerator up to this epoch may be taken.
     private var epoch: Int64
     let wake: @Sendable () -> Void
@@ -72,13 +71,11 @@ final class LocalSourceLink: SourceLink {
             for inbox in inboxes { inbox.wake() }
         }
         if desk.claimDiscovery(now: timers.now) { try coordinator.discover(carryOut) }
-        var splits = inboxes[subtask].take(upTo: epoch, max: max(0, openMax - open.count))
+        var (splits, isSpare) = inboxes[subtask].take(upTo: epoch, max: max(0, openMax - open.count))
         if openMax < .max {
             if splits.isEmpty && open.isEmpty && !sawNoMore, let split = takeFromOthers() { splits = [split] }
-            let hasSpare = inboxes[subtask].spareCount > 0
             // Others can take what has become spare, or learn that nothing is left.
-            if !splits.isEmpty || hasSpare && !hadSpare { wakeOthers() }
-            hadSpare = hasSpare
+            if !splits.isEmpty || isSpare { wakeOthers() }
         }
         if splits.isEmpty { return [] }
         hasBeenAssigned = true
@@ -110,14 +107,14 @@ final class LocalSourceLink: SourceLink {
     private func carryOut(_ action: CoordinatorAction) {
         switch action {
         case .assign(let split, let subtask, let epoch):
-            if let group, let split = split as? any AnyAssignedSplit {
+            if let group {
                 // The group waits for the split from now on, not only once its reader has taken it up.
                 let member = AlignmentGroups.Member(node: desk.node, subtask: subtask, split: split.number)
                 _ = groups.report(.none, of: member, in: group)
             }
             inboxes[subtask].add(split, epoch: epoch)
         case .noMoreSplits(let subtask, let epoch): inboxes[subtask].setNoMore(epoch: epoch)
-        case .forget(let subtask): inboxes[subtask].reset()
+        case .forget(let subtask): desk.forget(subtask)
         case .callAgain(let delay):
             desk.discover(at: timers.now + max(1, delay.wholeMilliseconds))
             scheduleDiscovery()

@@ -148,7 +148,7 @@ public final class SourceCoordinator<S: Source>: SourceCoordinating {
         }
     }
 
-    public func verify(checkpoint: Int64) throws {
+    public func verify(checkpoint: Int64) throws(ThalwegError) {
         guard let violation = contents.withLock({ $0.ledger.verify(checkpoint) }) else { return }
         throw ThalwegError(
             .bug, "a checkpoint does not have every split once", detail: "source \"\(name)\": \(violation)",

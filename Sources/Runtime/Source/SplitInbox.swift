@@ -3,13 +3,13 @@
 
 import Synchronization
 import ThalwegBase
-import ThalwegGraph
 import ThalwegOperator
 
 /// What the enumerator has decided for one subtask and its reader has not yet taken.
 ///
 /// A decision that the enumerator took after its snapshot for a checkpoint waits until the barrier of that checkpoint
-/// has passed the subtask: otherwise a split would be in both snapshots or in neither.
+/// has passed the subtask: otherwise a split would be in both snapshots or in neither. A reader that reads only some
+/// splits at a time leaves the others here, where an idle one can take them.
 final class SplitInbox: Sendable {
     private struct Contents {
         var splits: [(split: any AnyAssignedSplit, epoch: Int64)] = []
@@ -58,21 +58,23 @@ final class SplitInbox: Sendable {
         wake()
     }
 
-    /// Takes the first splits that were assigned in an epoch up to this one.
-    func take(upTo epoch: Int64, max: Int) -> [any AnyAssignedSplit] {
-        if isEmpty { return [] }
-        let splits = contents.withLock { contents in
+    /// Takes the first splits that were assigned in an epoch up to this one. `isSpare` says that others have become
+    /// free for other readers.
+    func take(upTo epoch: Int64, max: Int) -> (splits: [any AnyAssignedSplit], isSpare: Bool) {
+        if isEmpty { return ([], false) }
+        let (splits, isSpare) = contents.withLock { contents in
             var taken: [any AnyAssignedSplit] = []
             contents.splits.removeAll { entry in
                 guard entry.epoch <= epoch, taken.count < max else { return false }
                 taken.append(entry.split)
                 return true
             }
-            contents.isSpare = taken.count == max
-            return taken
+            let wasSpare = contents.isSpare
+            contents.isSpare = taken.count == max && !contents.splits.isEmpty
+            return (taken, contents.isSpare && !wasSpare)
         }
         count.subtract(splits.count, ordering: .releasing)
-        return splits
+        return (splits, isSpare)
     }
 
     /// Takes the split that would be read last, for another reader.
@@ -89,7 +91,7 @@ final class SplitInbox: Sendable {
     }
 
     /// How many splits another reader could take.
-    var spareCount: Int { contents.withLock { $0.isSpare ? $0.splits.count : 0 } }
+    var spareCount: Int { isEmpty ? 0 : contents.withLock { $0.isSpare ? $0.splits.count : 0 } }
 
     /// What waits here and was assigned in an epoch up to this one.
     func waiting(upTo epoch: Int64) -> [any AnyAssignedSplit] {
@@ -116,46 +118,5 @@ final class SplitInbox: Sendable {
         }
         count.subtract(dropped, ordering: .releasing)
         sharing.store(Self.kept, ordering: .releasing)
-    }
-}
-
-/// What the subtasks of one source share in this process; outlives their attempts.
-final class SourceDesk: Sendable {
-    let node: Int
-    let coordinator: any SourceCoordinating
-    let inboxes: [SplitInbox]
-    private let discoveryTime = Atomic<Int64>(.max)
-
-    init(node: Int, coordinator: any SourceCoordinating, inboxes: [SplitInbox]) {
-        self.node = node
-        self.coordinator = coordinator
-        self.inboxes = inboxes
-    }
-
-    /// When the enumerator wants to look for splits again; nil when it does not.
-    var nextDiscovery: Int64? {
-        let time = discoveryTime.load(ordering: .acquiring)
-        return time == .max ? nil : time
-    }
-
-    func discover(at time: Int64) { discoveryTime.store(time, ordering: .releasing) }
-
-    /// Whether the caller is the one to have splits looked for now.
-    func claimDiscovery(now: Int64) -> Bool {
-        let time = discoveryTime.load(ordering: .acquiring)
-        guard time <= now else { return false }
-        return discoveryTime.compareExchange(expected: time, desired: .max, ordering: .acquiringAndReleasing).exchanged
-    }
-
-    /// Takes up a decision made outside of any subtask.
-    func carryOut(_ action: CoordinatorAction, now: Int64) {
-        switch action {
-        case .assign(let split, let subtask, let epoch): inboxes[subtask].add(split, epoch: epoch)
-        case .noMoreSplits(let subtask, let epoch): inboxes[subtask].setNoMore(epoch: epoch)
-        case .forget(let subtask): inboxes[subtask].reset()
-        case .callAgain(let delay):
-            discover(at: now + max(1, delay.wholeMilliseconds))
-            for inbox in inboxes { inbox.wake() }
-        }
     }
 }

@@ -60,6 +60,8 @@ import ThalwegTesting
             try await job.run(on: CountingJob.scheduler(3))
             #expect(output.elements.sorted() == source.records)
             #expect(job.checkpoints.failed.value > 3)
+            #expect(job.notices.lines.allSatisfy { $0.hasPrefix("warning: refused checkpoint ") })
+            #expect(job.notices.lines.count > 3 && job.notices.lines[0].contains("source \"tapes\": split 'tape-"))
         } else {
             // The last checkpoint has a finished split, or one twice, too.
             _ = try? await job.run(on: CountingJob.scheduler(3))

@@ -80,7 +80,6 @@ public final class SourceOperator<S: Source> {
         if !snapshot.isFinal { try takeSplits() }
         let splits = reader.snapshot()
         let waiting = try link.pass(snapshot.barrier, holding: splits.map(\.id), isFinal: snapshot.isFinal)
-        // The coordinator of this source hands out this source's splits.
         let assigned = waiting.compactMap { $0 as? AssignedSplit<S.Reader.Split> }
         try snapshot.add(splits + assigned.map(\.split), state: SourceStates.splits)
     }
