@@ -40,9 +40,10 @@ test-tsan: setup ## Runs the runtime's tests under the thread sanitizer.
 # q12 counts by processing time: two runs of it are never equal.
 KILL_QUERIES := q0,q1,q2,q3,q4,q5,q7,q8,q9,q11,q14,q15,q16,q17,q18,q19,q20,q21,q22
 
-kill-test: setup ## Kills jobs 209 times, 11 times for each query, and compares what they have committed.
+kill-test: setup ## Kills jobs 249 times, for each query and over a thousand files, and compares their output.
 	swift build -c release --product thalweg
 	scripts/kill-test.py --kills 11 --parallelism 1,3,2 --query $(KILL_QUERIES)
+	scripts/kill-test.py --kills 20 --parallelism 1,3,2 --query q0,q5 --splits 1000 --interval 30ms
 
 bench: setup ## Measures the engine side by side with Flink, then what side outputs and hand-over cost.
 	swift build -c release --product thalweg

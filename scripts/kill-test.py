@@ -59,6 +59,18 @@ def digest(rows):
     return sha.hexdigest()
 
 
+def deal(path, count):
+    """Deals the lines of a file into a directory of files in turn, so that each is a split of the source."""
+    folder = path + ".splits"
+    os.mkdir(folder)
+    with open(path, "rb") as file:
+        lines = file.readlines()
+    for index in range(count):
+        with open(os.path.join(folder, f"{index:05}.jsonl"), "wb") as file:
+            file.writelines(lines[index::count])
+    return folder
+
+
 class Trial:
     def __init__(self, options, query, generator):
         self.options, self.query, self.random = options, query, generator
@@ -108,6 +120,7 @@ def main():
     parser.add_argument("--alignment-timeout", default="")
     parser.add_argument("--events", default=100_000, type=int)
     parser.add_argument("--input", default="", help="JSON lines; by default they are generated")
+    parser.add_argument("--splits", default=1, type=int, help="deal the generated lines into that many files")
     parser.add_argument("--seed", default=1, type=int)
     parser.add_argument("--folder", default=None)
     options = parser.parse_args()
@@ -116,6 +129,8 @@ def main():
         options.input = f"{options.folder}/events.jsonl"
         subprocess.run([options.thalweg, "nexmark", "generate", "--events", str(options.events), "--seed", "42", "-o",
                         options.input], check=True)
+        if options.splits > 1:
+            options.input = deal(options.input, options.splits)
     generator = random.Random(options.seed)
     total = 0
     for query in options.query:

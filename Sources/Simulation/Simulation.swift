@@ -123,6 +123,10 @@ public final class Simulation: Sendable {
         try scenario.build(environment, world)
         let execution = try environment.makeExecution()
         let director = Director(world, execution, turnsMax: scenario.turnsMax)
+        // No fault is an excuse for a split that is in no state, or in two.
+        defer {
+            for notice in execution.notices.lines where notice.hasPrefix(JobNotices.refusal) { world.report(notice) }
+        }
         try await execution.run(on: StepScheduler(seed: seed, clock: world.clock, observer: director))
     }
 

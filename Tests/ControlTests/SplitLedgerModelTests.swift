@@ -12,7 +12,6 @@ private struct RandomSource {
     enum Letter { case split(String), barrier(Int64) }
 
     struct Reader {
-        var attempt = 0
         var inbox: [Letter] = []
         /// Position in each unfinished split.
         var splits: [String: Int] = [:]
@@ -34,10 +33,12 @@ private struct RandomSource {
     var unassignedAt: [Int64: [String]] = [0: []]
     var discoveredAt: [Int64: [String]] = [:]
     var pending: Int64?
+    var completed: Int64 = 0
     var next: Int64 = 1
     var committed: [String: Int] = [:]
     var failures = 0
     var completions = 0
+    var moves = 0
 
     init(seed: UInt64, splits: Int) {
         random = SeededRandom(seed: seed)
@@ -56,10 +57,11 @@ private struct RandomSource {
         switch Int.random(in: 0..<100, using: &random) {
         case 0..<8:
             let count = min(undiscovered.count, Int.random(in: 1...20, using: &random))
-            try ledger.discovered(Array(undiscovered.prefix(count)))
+            ledger.discover(Array(undiscovered.prefix(count)))
             unassigned += undiscovered.prefix(count)
             undiscovered.removeFirst(count)
-        case 8..<25: try assign(to: subtask)
+        case 8..<20: try assign(to: subtask)
+        case 20..<25: handOver(to: subtask)
         case 25..<45: receive(subtask)
         case 45..<85: try read(subtask)
         case 85..<92: begin()
@@ -73,10 +75,25 @@ private struct RandomSource {
 
     mutating func assign(to subtask: Int) throws {
         guard let split = unassigned.randomElement(using: &random) else { return }
-        // The enumerator may not have heard that the reader failed: its letter goes to the attempt before.
-        guard try ledger.assigned(split, to: subtask, attempt: readers[subtask].attempt) else { return }
+        try ledger.assign(split, to: subtask)
+        // The enumerator may not have heard that the reader failed: its letter is lost.
         unassigned.removeAll { $0 == split }
         if !readers[subtask].isRecovering { readers[subtask].inbox.append(.split(split)) }
+    }
+
+    /// A reader without splits gets one that another has not begun.
+    mutating func handOver(to subtask: Int) {
+        guard !readers[subtask].isRecovering, readers[subtask].splits.isEmpty else { return }
+        for owner in readers.indices where owner != subtask {
+            guard let split = readers[owner].splits.filter({ $0.value == 0 }).keys.max(),
+                ledger.mayMove(from: owner, to: subtask)
+            else { continue }
+            readers[owner].splits[split] = nil
+            readers[subtask].splits[split] = 0
+            ledger.move(split, to: subtask)
+            moves += 1
+            return
+        }
     }
 
     mutating func receive(_ subtask: Int) {
@@ -88,7 +105,7 @@ private struct RandomSource {
             for index in readers[subtask].output.indices where readers[subtask].output[index].checkpoint == nil {
                 readers[subtask].output[index].checkpoint = checkpoint
             }
-            ledger.snapshotReader(checkpoint, subtask: subtask, splits: readers[subtask].splits.keys.sorted())
+            ledger.pass(checkpoint, subtask: subtask, splits: readers[subtask].splits.keys.sorted())
         }
     }
 
@@ -100,7 +117,7 @@ private struct RandomSource {
         readers[subtask].splits[split] = position + 1
         guard position + 1 == Self.length else { return }
         readers[subtask].splits[split] = nil
-        try ledger.finished(split, subtask: subtask, attempt: readers[subtask].attempt)
+        try ledger.finish(split, by: subtask)
     }
 
     mutating func begin() {
@@ -108,7 +125,7 @@ private struct RandomSource {
         let checkpoint = next
         next += 1
         pending = checkpoint
-        ledger.snapshotEnumerator(checkpoint, unassigned: unassigned)
+        ledger.freeze(checkpoint, unassigned: unassigned)
         unassignedAt[checkpoint] = unassigned
         discoveredAt[checkpoint] = undiscovered
         for subtask in readers.indices { readers[subtask].inbox.append(.barrier(checkpoint)) }
@@ -117,9 +134,9 @@ private struct RandomSource {
     mutating func completeIfWhole() throws {
         guard let checkpoint = pending, readers.allSatisfy({ $0.snapshots[checkpoint] != nil }) else { return }
         pending = nil
-        #expect(ledger.verify(checkpoint) == nil)
-        let isKnown = ledger.completed(checkpoint)
-        #expect(isKnown)
+        let violation = ledger.verify(checkpoint)
+        #expect(violation == nil)
+        completed = checkpoint
         completions += 1
         for subtask in readers.indices {
             for emitted in readers[subtask].output where emitted.checkpoint != nil {
@@ -131,40 +148,48 @@ private struct RandomSource {
 
     mutating func fail(_ subtask: Int) {
         failures += 1
-        if let checkpoint = pending { ledger.aborted(checkpoint) }
+        if let checkpoint = pending { ledger.abort(checkpoint) }
         pending = nil
         for index in readers.indices {
             readers[index].inbox.removeAll { if case .barrier = $0 { true } else { false } }
             for place in readers[index].output.indices { readers[index].output[place].checkpoint = nil }
         }
-        let attempt = readers[subtask].attempt
-        readers[subtask] = Reader(
-            attempt: attempt, snapshots: readers[subtask].snapshots, isRecovering: true)
+        readers[subtask] = Reader(snapshots: readers[subtask].snapshots, isRecovering: true)
     }
 
     mutating func recover(_ subtask: Int) throws {
         guard readers[subtask].isRecovering else { return }
-        let reset = try ledger.resetSubtask(subtask, to: ledger.completed)
-        let state = readers[subtask].snapshots[ledger.completed] ?? [:]
-        readers[subtask].splits = state.filter { reset.handBack.contains($0.key) }
-        #expect(readers[subtask].splits.count == reset.handBack.count)
-        readers[subtask].attempt = reset.attempt
+        let positions = self.positions
+        for returned in ledger.reset([subtask], to: completed, held: Set(positions.keys)) {
+            if let position = positions[returned.split] {
+                readers[subtask].splits[returned.split] = position
+                try ledger.assign(returned.split, to: subtask)
+            } else {
+                unassigned.append(returned.split)
+            }
+        }
         readers[subtask].isRecovering = false
-        unassigned += reset.giveBack
     }
 
     /// The coordinator fails: everything starts from the newest checkpoint.
     mutating func failAll() throws {
         for subtask in readers.indices { fail(subtask) }
-        let checkpoint = ledger.completed
-        try ledger.resetAll(to: checkpoint)
-        unassigned = unassignedAt[checkpoint] ?? []
-        undiscovered = discoveredAt[checkpoint] ?? []
-        for subtask in readers.indices {
-            readers[subtask].splits = readers[subtask].snapshots[checkpoint] ?? [:]
-            readers[subtask].attempt = ledger.attempt(of: subtask)
-            readers[subtask].isRecovering = false
+        let positions = self.positions
+        ledger = SplitLedger(checkpoint: completed)
+        unassigned = unassignedAt[completed] ?? []
+        undiscovered = discoveredAt[completed] ?? []
+        ledger.discover(unassigned + positions.keys)
+        for (index, split) in positions.keys.sorted().enumerated() {
+            let subtask = index % readers.count
+            readers[subtask].splits[split] = positions[split]
+            try ledger.assign(split, to: subtask)
         }
+        for subtask in readers.indices { readers[subtask].isRecovering = false }
+    }
+
+    /// All readers' states in the newest complete checkpoint.
+    var positions: [String: Int] {
+        readers.reduce(into: [:]) { $0.merge($1.snapshots[completed] ?? [:]) { first, _ in first } }
     }
 }
 
@@ -177,7 +202,7 @@ private struct RandomSource {
         steps += 1
     }
     #expect(source.isDone, "not done after \(steps) steps")
-    #expect(source.failures >= 50 && source.completions >= (seed == 0 ? 20 : 5))
+    #expect(source.failures >= 50 && source.moves >= 5 && source.completions >= (seed == 0 ? 20 : 5))
     #expect(source.committed.count == count * RandomSource.length)
     #expect(source.committed.allSatisfy { $0.value == 1 })
 }

@@ -1,82 +1,138 @@
 // SPDX-License-Identifier: Apache-2.0
-//  The book of splits: case by case, and under hundreds of failures.
+//  The book of splits, case by case.
 
 import Testing
 import ThalwegBase
 import ThalwegControl
 
-@Test func assignmentsAfterTheCheckpointGoBackInOrder() throws {
-    var ledger = SplitLedger()
-    try ledger.discovered(["a", "b", "c", "d"])
-    #expect(try ledger.assigned("a", to: 0, attempt: 0))
-    ledger.snapshotEnumerator(1, unassigned: ["b", "c", "d"])
-    // After the enumerator's snapshot: not part of checkpoint 1.
-    #expect(try ledger.assigned("d", to: 0, attempt: 0))
-    #expect(try ledger.assigned("b", to: 1, attempt: 0))
-    ledger.snapshotReader(1, subtask: 0, splits: ["a"])
-    ledger.snapshotReader(1, subtask: 1, splits: [])
-    #expect(ledger.verify(1) == nil)
-    let isKnown = ledger.completed(1)
-    #expect(isKnown)
-    #expect(try ledger.assigned("c", to: 0, attempt: 0))
-    try ledger.finished("a", subtask: 0, attempt: 0)
-    let reset = try ledger.resetSubtask(0, to: 1)
-    #expect(reset == SplitReset(attempt: 1, handBack: ["a"], giveBack: ["d", "c"]))
-    // The attempt before is over.
-    #expect(try !ledger.assigned("c", to: 0, attempt: 0))
-    try ledger.finished("a", subtask: 0, attempt: 0)
-    #expect(try ledger.assigned("c", to: 1, attempt: 0))
-    #expect(ledger.unassignedCount == 1)
-    #expect(try ledger.resetSubtask(1, to: 1).giveBack == ["b", "c"])
-    #expect(throws: ThalwegError.self) { try ledger.resetSubtask(1, to: 2) }
-    #expect(throws: ThalwegError.self) { try ledger.discovered(["a"]) }
-    #expect(throws: ThalwegError.self) { _ = try ledger.assigned("a", to: 1, attempt: 1) }
-}
-
-/// What two readers and the enumerator wrote, and what is wrong with it.
-@Test(
-    arguments: [
-        (["c"], ["a"], ["b"], nil as SplitViolation?),
-        ([], ["a"], ["b"], .nowhere(split: "c")),
-        (["c"], [], ["b"], .nowhere(split: "a")),
-        (["c"], ["a", "b"], ["b"], .twice(split: "b")),
-        (["c", "c"], ["a"], ["b"], .twice(split: "c")),
-        (["a", "c"], ["a"], ["b"], .twice(split: "a")),
-        (["c"], ["b"], ["a"], .misplaced(split: "a")),
-        (["c"], ["a", "z"], ["b"], .misplaced(split: "z")),
-        (["c"], ["a", "done"], ["b"], .misplaced(split: "done")),
-    ] as [([String], [String], [String], SplitViolation?)])
-func violationsAreNamed(unassigned: [String], first: [String], second: [String], violation: SplitViolation?) throws {
-    var ledger = SplitLedger()
-    try ledger.discovered(["a", "b", "c", "done"])
-    for (split, subtask) in [("a", 0), ("b", 1), ("done", 0)] {
-        #expect(try ledger.assigned(split, to: subtask, attempt: 0))
+@Suite struct SplitLedgerTests {
+    @Test func assignmentsAfterTheCheckpointGoBackInOrder() throws {
+        var ledger = SplitLedger()
+        ledger.discover(["a", "b", "c", "d"])
+        try ledger.assign("a", to: 0)
+        ledger.freeze(1, unassigned: ["b", "c", "d"])
+        // After the enumerator's snapshot: not part of checkpoint 1.
+        try ledger.assign("d", to: 0)
+        try ledger.assign("b", to: 1)
+        ledger.pass(1, subtask: 0, splits: ["a"])
+        ledger.pass(1, subtask: 1, splits: [])
+        let violation = ledger.verify(1)
+        #expect(violation == nil)
+        try ledger.assign("c", to: 0)
+        try ledger.finish("a", by: 0)
+        #expect(
+            ledger.reset([0], to: 1, held: ["a"]) == [
+                .init(split: "a", subtask: 0, isInCheckpoint: true),
+                .init(split: "d", subtask: 0, isInCheckpoint: false),
+                .init(split: "c", subtask: 0, isInCheckpoint: false),
+            ])
+        try ledger.assign("c", to: 1)
+        #expect(ledger.reset([1], to: 1, held: ["a"]).map(\.split) == ["b", "c"])
     }
-    ledger.snapshotEnumerator(7, unassigned: unassigned)
-    try ledger.finished("done", subtask: 0, attempt: 0)
-    ledger.snapshotReader(7, subtask: 0, splits: first)
-    ledger.snapshotReader(7, subtask: 1, splits: second)
-    #expect(ledger.verify(7) == violation)
-    #expect(ledger.verify(8) == .unknownCheckpoint(8))
-}
 
-@Test func checkpointInTheRecoveryWindowIsCaught() throws {
-    var ledger = SplitLedger(checkpoint: 5, readers: [0: ["a"], 1: ["b"]], unassigned: ["c"])
-    _ = try ledger.resetSubtask(0, to: 5)
-    // Reader 0 has registered again but has not been given its split back.
-    ledger.snapshotEnumerator(6, unassigned: ["c"])
-    ledger.snapshotReader(6, subtask: 0, splits: [])
-    ledger.snapshotReader(6, subtask: 1, splits: ["b"])
-    #expect(ledger.verify(6) == .nowhere(split: "a"))
-}
+    @Test func whatWasFinishedBeforeTheCheckpointStaysFinished() throws {
+        var ledger = SplitLedger(checkpoint: 3)
+        for split in ["a", "b"] { try ledger.assign(split, to: 0) }
+        try ledger.finish("a", by: 0)
+        ledger.freeze(4, unassigned: [])
+        ledger.pass(4, subtask: 0, splits: ["b"])
+        let violation = ledger.verify(4)
+        #expect(violation == nil)
+        try ledger.finish("b", by: 0)
+        #expect(ledger.reset([0], to: 4, held: ["b"]).map(\.split) == ["b"])
+        let error = #expect(throws: ThalwegError.self) { try ledger.assign("a", to: 1) }
+        #expect(error?.detail == "split 'a' was read to its end by reader 0 and was given to reader 1")
+    }
 
-@Test func returnedSplitMovesToAnotherReader() throws {
-    var ledger = SplitLedger(checkpoint: 5, readers: [0: ["a", "b"]])
-    try ledger.returned("b", subtask: 0, attempt: 0)
-    #expect(try ledger.assigned("b", to: 1, attempt: 0))
-    // Reader 0 finds 'b' in its state, but reader 1 has it.
-    #expect(try ledger.resetSubtask(0, to: 5).handBack == ["a"])
-    #expect(try ledger.resetSubtask(1, to: 5).giveBack == ["b"])
-    try ledger.resetAll(to: 5)
-    #expect(try ledger.resetSubtask(0, to: 5).handBack == ["a", "b"])
+    @Test func nobodyGetsOrFinishesWhatIsAnothers() throws {
+        var ledger = SplitLedger()
+        try ledger.assign("a", to: 0)
+        let twice = #expect(throws: ThalwegError.self) { try ledger.assign("a", to: 1) }
+        #expect(twice?.detail == "split 'a' is with reader 0 and was given to reader 1")
+        let foreign = #expect(throws: ThalwegError.self) { try ledger.finish("a", by: 1) }
+        #expect(foreign?.detail == "reader 1, split 'a', which is with reader 0")
+        #expect(throws: ThalwegError.self) { try ledger.finish("z", by: 1) }
+    }
+
+    /// What two readers and the enumerator wrote, and what is wrong with it.
+    @Test(
+        arguments: [
+            (["c"], ["a"], ["b"], nil as SplitViolation?),
+            ([], ["a"], ["b"], .nowhere(split: "c", owner: .enumerator)),
+            (["c"], [], ["b"], .nowhere(split: "a", owner: .reader(0))),
+            (["c"], ["a", "b"], ["b"], .twice(split: "b", .reader(0), .reader(1))),
+            (["c", "c"], ["a"], ["b"], .twice(split: "c", .enumerator, .enumerator)),
+            (["a", "c"], ["a"], ["b"], .twice(split: "a", .enumerator, .reader(0))),
+            (["c"], ["b"], ["a"], .misplaced(split: "a", in: .reader(1), owner: .reader(0))),
+            (["c"], ["a", "z"], ["b"], .misplaced(split: "z", in: .reader(0), owner: nil)),
+            (["c"], ["a"], ["b", "done"], .finished(split: "done", in: .reader(1), by: .reader(0))),
+        ] as [([String], [String], [String], SplitViolation?)], [false, true])
+    func violationsAreNamed(
+        _ states: ([String], [String], [String], SplitViolation?), _ hasEnded: Bool
+    ) throws {
+        let (unassigned, first, second, expected) = states
+        var ledger = SplitLedger()
+        ledger.discover(["a", "b", "c", "done"])
+        for (split, subtask) in [("a", 0), ("b", 1), ("done", 0)] { try ledger.assign(split, to: subtask) }
+        ledger.freeze(7, unassigned: unassigned)
+        try ledger.finish("done", by: 0)
+        // What a reader left at its end serves as well.
+        if hasEnded { ledger.end(subtask: 0, splits: first) } else { ledger.pass(7, subtask: 0, splits: first) }
+        ledger.pass(7, subtask: 1, splits: second)
+        let violation = ledger.verify(7)
+        #expect(violation == expected)
+    }
+
+    @Test func aCheckpointInTheRecoveryWindowIsCaught() throws {
+        var ledger = SplitLedger(checkpoint: 5)
+        for (split, subtask) in [("a", 0), ("b", 1)] { try ledger.assign(split, to: subtask) }
+        _ = ledger.reset([0], to: 5, held: ["a", "b"])
+        // Reader 0 runs again but has not been given its split back.
+        ledger.freeze(6, unassigned: [])
+        ledger.pass(6, subtask: 0, splits: [])
+        ledger.pass(6, subtask: 1, splits: ["b"])
+        let violation = ledger.verify(6)
+        #expect(violation == .nowhere(split: "a", owner: .enumerator))
+    }
+
+    @Test func aWaitingSplitMovesWhenNoBarrierIsBetween() throws {
+        var ledger = SplitLedger(checkpoint: 5)
+        for split in ["a", "b"] { try ledger.assign(split, to: 0) }
+        ledger.freeze(6, unassigned: [])
+        #expect(ledger.mayMove(from: 0, to: 1))
+        ledger.pass(6, subtask: 0, splits: ["a", "b"])
+        #expect(!ledger.mayMove(from: 0, to: 1))
+        ledger.pass(6, subtask: 1, splits: [])
+        #expect(ledger.mayMove(from: 0, to: 1))
+        ledger.move("b", to: 1)
+        var violation = ledger.verify(6)
+        #expect(violation == nil)
+        // Reader 0 has 'b' in its state, but reader 1 has it.
+        #expect(ledger.reset([0], to: 6, held: ["a", "b"]).map(\.split) == ["a"])
+        try ledger.assign("a", to: 0)
+        #expect(ledger.reset([1], to: 6, held: ["a", "b"]).map(\.split) == ["b"])
+        try ledger.assign("b", to: 1)
+        // Before both barriers: the new owner has it in its state.
+        ledger.freeze(7, unassigned: [])
+        ledger.move("b", to: 0)
+        ledger.pass(7, subtask: 0, splits: ["a", "b"])
+        ledger.pass(7, subtask: 1, splits: [])
+        violation = ledger.verify(7)
+        #expect(violation == nil)
+    }
+
+    /// After a drain a split may be left that its reader never took up.
+    @Test func whatAnEndedReaderHasNotTakenUpIsNobodys() throws {
+        var ledger = SplitLedger(checkpoint: 5)
+        try ledger.assign("a", to: 0)
+        ledger.freeze(6, unassigned: ["b"])
+        try ledger.assign("b", to: 0)
+        ledger.end(subtask: 0, splits: ["a"])
+        ledger.takeBack("b")
+        for checkpoint in [6, 7] as [Int64] {
+            if checkpoint == 7 { ledger.freeze(7, unassigned: ["b"]) }
+            let violation = ledger.verify(checkpoint)
+            #expect(violation == nil)
+        }
+    }
 }

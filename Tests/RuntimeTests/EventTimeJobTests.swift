@@ -83,6 +83,7 @@ import ThalwegTesting
             ) {}
             mutating func restore(_ checkpoint: Bool) { splits = [] }
             func snapshot() -> Bool { true }
+            static func unassigned(in checkpoint: Bool) -> [String] { [] }
             var holdsBackEventTime: Bool { !splits.isEmpty }
         }
         func makeEnumerator() -> Enumerator { Enumerator(splits: (0..<script.splitCount).map(ManualSplit.init)) }

@@ -12,6 +12,7 @@ import Thalweg
         var marks: [Int64]
         var statuses: [InputStatus]
         var merged = Int64.min
+        var highest = Int64.min
         var wasIdle = false
         var wasFinished = false
 
@@ -25,6 +26,7 @@ import Thalweg
             case .watermark(let watermark):
                 guard watermark.time.milliseconds > marks[input] else { return [] }
                 marks[input] = watermark.time.milliseconds
+                if watermark != .end { highest = max(highest, marks[input]) }
                 if statuses[input] == .idle { statuses[input] = .active }
             case .idle where statuses[input] == .active: statuses[input] = .idle
             case .active where statuses[input] == .idle: statuses[input] = .active
@@ -39,8 +41,9 @@ import Thalweg
             }
             let holding = statuses.indices.filter { statuses[$0] == .active && marks[$0] != .max }
             if holding.isEmpty && statuses.contains(.idle) {
-                defer { wasIdle = true }
-                return wasIdle ? [] : [.idle]
+                defer { (wasIdle, merged) = (true, wasIdle ? merged : max(merged, highest)) }
+                let leap = highest > merged ? [Signal.watermark(Watermark(EventTime(milliseconds: highest)))] : []
+                return wasIdle ? [] : leap + [.idle]
             }
             let low = holding.map { marks[$0] }.min() ?? .max
             let wake: [Signal] = wasIdle ? [.active] : []
@@ -89,6 +92,19 @@ import Thalweg
         #expect(merger.watermark == Watermark(EventTime(milliseconds: 10)))
         #expect(merger.merge(.active, from: 1) == [.active])
         #expect(merger.merge(mark(20), from: 1) == [mark(20)])
+    }
+
+    /// Subtasks that hear of the same inputs in different orders come equally far, or results of one are late behind
+    /// both.
+    @Test(arguments: [Signal.idle, .watermark(.end)])
+    func theOrderOfFallingSilentDoesNotMatter(_ silence: Signal) {
+        var (first, second) = (SignalMerger(inputs: 2), SignalMerger(inputs: 2))
+        #expect(first.merge(.idle, from: 0) == [])
+        #expect(first.merge(mark(10), from: 1) == [mark(10)])
+        #expect(first.merge(silence, from: 1) == [.idle])
+        #expect(second.merge(mark(10), from: 1) == [])
+        #expect(second.merge(silence, from: 1) == [])
+        #expect(second.merge(.idle, from: 0) == [mark(10), .idle])
     }
 
     /// 27.d4 iii: all finished: the end of time once, then the end once.

@@ -1,164 +1,158 @@
 // SPDX-License-Identifier: Apache-2.0
-//  Where every split of a source is, now and in each checkpoint (FLIP-27 b18 to b20, d2).
+//  Where every split of a source is, now and in each checkpoint under way (FLIP-27 b18 to b20, d2).
 
 import ThalwegBase
-import ThalwegStorage
 
 /// The engine's own book of the splits of one source.
 ///
-/// It assumes, and `verify` checks, the order that makes assignment exact: what was assigned before the enumerator's
-/// snapshot reaches the reader before the barrier, what was assigned after it does not; a reader's reports arrive in
-/// the order in which they were made.
+/// It assumes, and ``verify(_:)`` checks, the order that makes assignment exact: what was assigned before the
+/// enumerator's snapshot reaches the reader before the barrier, what was assigned after it does not. Its calls never
+/// overlap. Ids of checkpoints rise.
 ///
-/// Checkpoint ids rise. The place before the first checkpoint is 0, or the checkpoint that the job started from.
+/// Not known here: splits that the enumerator has found and never named, and how far a split has been read.
 public struct SplitLedger: Sendable {
-    /// Where a split is now.
-    enum Place: Hashable, Sendable {
-        case unassigned
+    /// Who has a split that is not read to its end.
+    public enum Place: Hashable, Sendable {
+        /// Nobody was given it.
+        case enumerator
         case reader(Int)
-        case finished(Int)
     }
 
-    /// One assignment that no completed checkpoint covers yet.
-    struct Assignment: Hashable, Sendable {
-        let split: String
-        let subtask: Int
-        /// The first checkpoint that has it in a reader's state; nil while there is none.
-        var checkpoint: Int64?
+    struct Entry: Sendable {
+        var place: Place
+        /// The checkpoint after whose enumerator snapshot the split was assigned.
+        var epoch: Int64 = 0
+        /// The place in the order of assignments.
+        var order = 0
     }
 
-    var places: [String: Place] = [:]
-    /// In the order in which they were made.
-    var assignments: [Assignment] = []
-    var records: [Int64: SplitRecord] = [:]
-    var attempts: [Int: Int] = [:]
-    /// The newest completed checkpoint.
-    public private(set) var completed: Int64
-
-    /// - Parameters:
-    ///   - checkpoint: the one that the job starts from; 0 for none.
-    ///   - readers: the splits that each reader takes from its state.
-    ///   - unassigned: the splits that the enumerator takes from its state.
-    public init(checkpoint: Int64 = 0, readers: [Int: [String]] = [:], unassigned: [String] = []) {
-        completed = checkpoint
-        for split in unassigned { places[split] = .unassigned }
-        for (subtask, splits) in readers {
-            for split in splits { places[split] = .reader(subtask) }
-        }
-        records[checkpoint] = SplitRecord(universe: places, unassigned: Set(unassigned), readers: readers)
+    /// A checkpoint under way.
+    struct Cut: Sendable {
+        /// The splits that have to be somewhere, and who has them.
+        var expected: [String: Place]
+        let unassigned: [String]
+        /// What readers named at their barriers.
+        var readers: [Int: [String]] = [:]
     }
 
-    /// The attempt of a reader that assignments go to: it rises with each reset.
-    public func attempt(of subtask: Int) -> Int { attempts[subtask] ?? 0 }
+    var unfinished: [String: Entry] = [:]
+    var finished: [String: Entry] = [:]
+    var cuts: [Int64: Cut] = [:]
+    /// What readers that have come to their end left: it counts for every later checkpoint.
+    var left: [Int: [String]] = [:]
+    /// The newest checkpoint that the enumerator was frozen for, or the one that the job starts from.
+    public internal(set) var epoch: Int64
+    private var assignments = 0
 
-    /// How many splits are neither finished nor assigned.
-    public var unassignedCount: Int { places.values.count { $0 == .unassigned } }
+    /// - Parameter checkpoint: the one that the job starts from; 0 for none.
+    public init(checkpoint: Int64 = 0) { epoch = checkpoint }
 
     // MARK: What happens to a split
 
-    /// The enumerator has found splits.
+    /// The enumerator has named these: from now on every checkpoint must have them.
+    public mutating func discover(_ splits: [String]) {
+        for split in splits where unfinished[split] == nil && finished[split] == nil {
+            unfinished[split] = Entry(place: .enumerator)
+        }
+    }
+
+    /// A split is given to a reader.
     ///
-    /// - Throws: a `ThalwegError(.bug)` for a split that is known already.
-    public mutating func discovered(_ splits: [String]) throws {
-        for split in splits {
-            if let place = places[split] { throw Self.broken("split '\(split)' was found again, it is \(place.text)") }
-            places[split] = .unassigned
+    /// - Throws: a `ThalwegError(.bug)` when a reader has it, or has read it to its end.
+    public mutating func assign(_ split: String, to subtask: Int) throws {
+        if let entry = finished[split] { throw Self.twice(split, "was read to its end by \(entry.place)", subtask) }
+        if let entry = unfinished[split], entry.place != .enumerator {
+            throw Self.twice(split, "is with \(entry.place)", subtask)
         }
+        unfinished[split] = Entry(place: .reader(subtask), epoch: epoch, order: assignments)
+        assignments += 1
     }
 
-    /// The enumerator gives a split to a reader.
-    ///
-    /// - Returns: false when that attempt of the reader is gone: the split stays unassigned and must not be sent.
-    /// - Throws: a `ThalwegError(.bug)` for a split that is unknown or not the enumerator's to give.
-    public mutating func assigned(_ split: String, to subtask: Int, attempt: Int) throws -> Bool {
-        guard places[split] == .unassigned else {
-            throw Self.broken("split '\(split)' was assigned to \(subtask), it is \(places[split]?.text ?? "unknown")")
-        }
-        guard attempt == self.attempt(of: subtask) else { return false }
-        places[split] = .reader(subtask)
-        assignments.append(Assignment(split: split, subtask: subtask))
-        return true
-    }
-
-    /// A reader has read a split to its end. Reports of attempts that are gone are ignored.
-    public mutating func finished(_ split: String, subtask: Int, attempt: Int) throws {
-        guard attempt == self.attempt(of: subtask) else { return }
-        guard places[split] == .reader(subtask) else {
-            throw Self.broken("reader \(subtask) finished '\(split)', it is \(places[split]?.text ?? "unknown")")
-        }
-        places[split] = .finished(subtask)
-        for checkpoint in records.keys where checkpoint > completed {
-            // Before the reader's own snapshot means before its barrier.
-            if records[checkpoint]?.readers[subtask] == nil { records[checkpoint]?.finished.insert(split) }
-        }
-    }
-
-    /// A reader gives back a split of which it has read nothing, so that another reader can take it.
-    public mutating func returned(_ split: String, subtask: Int, attempt: Int) throws {
-        guard attempt == self.attempt(of: subtask) else { return }
-        guard places[split] == .reader(subtask) else {
-            throw Self.broken("reader \(subtask) gave back '\(split)', it is \(places[split]?.text ?? "unknown")")
-        }
-        let isPending = records.contains { $0.key > completed && $0.value.readers[subtask] == nil }
-        guard !isPending else {
-            // Between the enumerator's snapshot and the reader's, the split would be in neither.
-            throw Self.broken("reader \(subtask) gave back '\(split)' between two snapshots of one checkpoint")
-        }
-        places[split] = .unassigned
-        assignments.removeAll { $0.split == split && $0.subtask == subtask }
-    }
-
-    // MARK: What happens to a checkpoint
-
-    /// The enumerator has been snapshot for a checkpoint: this is its side of the cut.
-    public mutating func snapshotEnumerator(_ checkpoint: Int64, unassigned: [String]) {
-        let universe = places.filter { if case .finished = $0.value { false } else { true } }
-        records[checkpoint] = SplitRecord(
-            universe: universe, unassigned: Set(unassigned), unassignedTwice: SplitRecord.repeated(unassigned))
-        for index in assignments.indices where assignments[index].checkpoint == nil {
-            assignments[index].checkpoint = checkpoint
-        }
-    }
-
-    /// A reader has been snapshot for a checkpoint with these unfinished splits.
-    public mutating func snapshotReader(_ checkpoint: Int64, subtask: Int, splits: [String]) {
-        records[checkpoint]?.readers[subtask] = splits
-    }
-
-    /// The checkpoint is durable: what it covers is forgotten.
-    ///
-    /// - Returns: false when it is not known (any more): nothing has changed.
-    public mutating func completed(_ checkpoint: Int64) -> Bool {
-        guard checkpoint > completed, let record = records[checkpoint] else { return false }
-        completed = checkpoint
-        records = records.filter { $0.key >= checkpoint }
-        assignments.removeAll { ($0.checkpoint ?? .max) <= checkpoint }
-        var needed = Set(assignments.lazy.map(\.split))
-        for splits in record.readers.values { needed.formUnion(splits) }
-        places = places.filter { split, place in
-            if case .finished = place { needed.contains(split) } else { true }
-        }
-        return true
-    }
-
-    /// The checkpoint will not complete. Its assignments wait for the next one.
-    public mutating func aborted(_ checkpoint: Int64) {
-        if checkpoint > completed { records[checkpoint] = nil }
-    }
-
-    static func broken(_ detail: String) -> ThalwegError {
+    private static func twice(_ split: String, _ place: String, _ subtask: Int) -> ThalwegError {
         ThalwegError(
-            .bug, "the books of the splits do not agree", detail: detail,
-            hint: "report this; restarting the job from its last checkpoint is safe")
+            .bug, "a split was given out twice", detail: "split '\(split)' \(place) and was given to reader \(subtask)",
+            hint: "the source's enumerator has to assign a split once, until it is given back")
+    }
+
+    /// A reader has read a split to its end.
+    ///
+    /// - Throws: a `ThalwegError(.bug)` when the reader does not have it.
+    public mutating func finish(_ split: String, by subtask: Int) throws {
+        guard let entry = unfinished[split], entry.place == .reader(subtask) else {
+            let place = unfinished[split].map { "is with \($0.place)" } ?? "is with nobody"
+            throw ThalwegError(
+                .bug, "a reader has finished a split that it does not have",
+                detail: "reader \(subtask), split '\(split)', which \(place)")
+        }
+        unfinished[split] = nil
+        finished[split] = entry
+        // Before the reader's own snapshot means before its barrier.
+        for checkpoint in cuts.keys where cuts[checkpoint]?.readers[subtask] == nil {
+            cuts[checkpoint]?.expected[split] = nil
+        }
+    }
+
+    /// Whether a split may go from one reader to another now: not while a barrier has passed one of them only, as the
+    /// split would be in both snapshots or in neither.
+    public func mayMove(from: Int, to: Int) -> Bool {
+        cuts.values.allSatisfy { ($0.readers[from] == nil) == ($0.readers[to] == nil) }
+    }
+
+    /// A reader has handed over to another one a split of which it has read nothing. Ask ``mayMove(from:to:)`` first.
+    public mutating func move(_ split: String, to subtask: Int) {
+        guard let old = unfinished[split]?.place else { return }
+        unfinished[split]?.place = .reader(subtask)
+        for checkpoint in cuts.keys where cuts[checkpoint]?.readers[subtask] == nil {
+            if cuts[checkpoint]?.expected[split] == old { cuts[checkpoint]?.expected[split] = .reader(subtask) }
+        }
+    }
+
+    /// Nobody will take up what was assigned: the split waits to be assigned anew.
+    public mutating func takeBack(_ split: String) { unfinished[split]?.place = .enumerator }
+
+    // MARK: What happens to a reader
+
+    /// A split of a reader that starts again.
+    public struct Returned: Hashable, Sendable {
+        public let split: String
+        public let subtask: Int
+        /// Whether it goes on where it was at the checkpoint; otherwise the enumerator gets it back as it was assigned.
+        public let isInCheckpoint: Bool
+
+        public init(split: String, subtask: Int, isInCheckpoint: Bool) {
+            self.split = split
+            self.subtask = subtask
+            self.isInCheckpoint = isInCheckpoint
+        }
+    }
+
+    /// Readers start again from a checkpoint (b19): their splits are nobody's now, but for those that were read to
+    /// their end before it. Splits that have gone to other readers since then stay with these.
+    ///
+    /// - Parameter held: what is in the checkpoint's states of readers.
+    /// - Returns: the splits that somebody has to be given again, in the order in which they were assigned.
+    public mutating func reset(_ subtasks: Set<Int>, to checkpoint: Int64, held: Set<String>) -> [Returned] {
+        // No checkpoint under way can complete without these readers.
+        cuts = [:]
+        for subtask in subtasks { left[subtask] = nil }
+        let lost = unfinished.merging(finished) { entry, _ in entry }.filter { split, entry in
+            guard case .reader(let subtask) = entry.place, subtasks.contains(subtask) else { return false }
+            return unfinished[split] != nil || held.contains(split) || entry.epoch >= checkpoint
+        }
+        return lost.sorted { $0.value.order < $1.value.order }.compactMap { split, entry in
+            guard case .reader(let subtask) = entry.place else { return nil }
+            finished[split] = nil
+            unfinished[split] = Entry(place: .enumerator)
+            return Returned(split: split, subtask: subtask, isInCheckpoint: held.contains(split))
+        }
     }
 }
 
-extension SplitLedger.Place {
-    var text: String {
+extension SplitLedger.Place: CustomStringConvertible {
+    public var description: String {
         switch self {
-        case .unassigned: "not assigned"
-        case .reader(let subtask): "with reader \(subtask)"
-        case .finished(let subtask): "finished by reader \(subtask)"
+        case .enumerator: "the enumerator"
+        case .reader(let subtask): "reader \(subtask)"
         }
     }
 }

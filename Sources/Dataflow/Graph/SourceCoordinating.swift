@@ -37,6 +37,29 @@ public protocol SourceCoordinating: Sendable {
     /// Freezes what is not assigned yet. What is assigned afterwards carries this checkpoint as its epoch, so that no
     /// reader takes it up before its barrier (27.b20).
     func snapshot(checkpoint: Int64) throws -> [StatePart]
+
+    // MARK: The ledger of splits
+
+    /// A reader has read a split to its end.
+    func finished(_ split: String, by subtask: Int) throws
+    /// A barrier passes a reader.
+    ///
+    /// - Parameter splits: called under the lock; the ids of the splits that are in the reader's snapshot.
+    func passed(_ checkpoint: Int64, by subtask: Int, _ splits: () -> [String])
+    /// A reader has come to its end.
+    ///
+    /// - Parameter splits: called under the lock; the ids of the splits in the reader's last snapshot, and what was
+    /// assigned to it for later checkpoints, which it will never take up.
+    func ended(_ subtask: Int, _ splits: () -> (left: [String], untaken: [any AnyAssignedSplit]))
+    /// Moves a waiting split from one reader to another, if the barriers under way allow it (27.d5).
+    ///
+    /// - Parameter take: called under the lock; takes the split out of the queue where it waits.
+    func handOver(from: Int, to: Int, _ take: () -> (any AnyAssignedSplit)?) -> (any AnyAssignedSplit)?
+    /// Whether a checkpoint, of which all snapshots are there, has every split once; if not, it must not complete
+    /// (27.d2).
+    func verify(checkpoint: Int64) throws(ThalwegError)
+    /// A checkpoint will not complete.
+    func abort(checkpoint: Int64)
     /// Subtasks have failed and start again from a checkpoint (27.b19): the splits they had in it are assigned to them
     /// again, those assigned later go back to the enumerator.
     ///
@@ -48,8 +71,8 @@ public protocol SourceCoordinating: Sendable {
 
 /// A decision of a source's enumerator, its split type erased.
 public enum CoordinatorAction: Sendable {
-    /// `split` is an `AssignedSplit` of the source's split type.
-    case assign(any Sendable, subtask: Int, epoch: Int64)
+    /// The split is an `AssignedSplit` of the source's split type.
+    case assign(any AnyAssignedSplit, subtask: Int, epoch: Int64)
     case noMoreSplits(subtask: Int, epoch: Int64)
     /// The subtask starts again: what was decided for it and not taken up is void.
     case forget(subtask: Int)

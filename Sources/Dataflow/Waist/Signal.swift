@@ -33,13 +33,15 @@ public enum InputStatus: String, Hashable, Sendable {
 
 /// Merges the watermarks and statuses of several inputs into one.
 ///
-/// Event time is the minimum over the active inputs. With none active but some idle it stays; when all are finished it
-/// goes to the end, once. An input whose watermark is the end has nothing more to promise: it counts as finished. A
-/// value: it decides, its caller acts.
+/// Event time is the minimum over the active inputs. With none active but some idle it goes as far as any input has
+/// been, and stays; when all are finished it goes to the end, once. An input whose watermark is the end has nothing
+/// more to promise: it counts as finished. A value: it decides, its caller acts.
 public struct SignalMerger: Sendable {
     private var watermarks: [Watermark]
     private var statuses: [InputStatus]
     private var merged = Watermark.none
+    /// The highest watermark of any input, but for the end.
+    private var highest = Watermark.none
     private var isIdle = false
     private var isFinished = false
     /// The inputs that the barrier being passed has come from. Barriers of one task pass it in one go.
@@ -59,6 +61,7 @@ public struct SignalMerger: Sendable {
         case .watermark(let watermark):
             guard watermark > watermarks[input] else { return [] }
             watermarks[input] = watermark
+            if watermark != .end { highest = max(highest, watermark) }
             // A watermark from an idle input shows that it is active.
             if statuses[input] == .idle { statuses[input] = .active }
             return outcome()
@@ -110,6 +113,12 @@ public struct SignalMerger: Sendable {
                 signals.append(.watermark(low))
             }
         } else if !isIdle {
+            // Which input fell idle last must not matter: a subtask that heard of them in another order has come this
+            // far, and for those behind both what this one still holds would be late.
+            if highest > merged {
+                merged = highest
+                signals.append(.watermark(highest))
+            }
             isIdle = true
             signals.append(.idle)
         }

@@ -40,6 +40,8 @@ public final class NexmarkReader<Row: NexmarkInputRow>: SourceReader {
     @exclusivity(unchecked) @usableFromInline var splits: [AssignedSplit<NumberSplit>] = []
     @exclusivity(unchecked) @usableFromInline var paused: Set<Int32> = []
     @exclusivity(unchecked) @usableFromInline var isComplete = false
+    /// One is read after the other.
+    public var openSplitsMax: Int { 1 }
 
     @inlinable
     init(_ generator: NexmarkGenerator, fullRows: Bool) {

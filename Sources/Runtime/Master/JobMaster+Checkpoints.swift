@@ -17,6 +17,7 @@ extension JobMaster {
             case .commit(let checkpoint): commit(checkpoint)
             case .abort(let checkpoint, _):
                 job.abort(checkpoint: checkpoint)
+                for desk in desks.values { desk.abort(checkpoint: checkpoint) }
                 job.checkpoints.failed.add(1)
                 forget(checkpoint)
                 endedBefore[checkpoint] = nil
@@ -107,6 +108,10 @@ extension JobMaster {
         let taskDigests = graph.taskIDs.flatMap { known[$0] ?? entries[$0]?.finalDigests ?? [] }
         // What differs once would differ after a restart again: the job ends.
         if let divergence = StateDigest.divergence(taskDigests) { return end(.failure(divergence)) }
+        do { try verifySplits(checkpoint) } catch {
+            job.notices.add("\(JobNotices.refusal)checkpoint \(checkpoint): \(error.detail ?? error.primary)")
+            return job.post(.notWritten(checkpoint, error))
+        }
         let taskFiles = graph.taskIDs.flatMap { parts[$0] ?? entries[$0]?.finalFiles ?? [] }
         let time = clock.now
         let operators = graph.streamGraph.nodes.map {
@@ -127,6 +132,11 @@ extension JobMaster {
                 job.post(.notWritten(checkpoint, error))
             }
         }
+    }
+
+    /// Has every source see to it that each of its splits is in the checkpoint once (27.d2).
+    private func verifySplits(_ checkpoint: Int64) throws(ThalwegError) {
+        for (_, desk) in desks.sorted(by: { $0.key < $1.key }) { try desk.coordinator.verify(checkpoint: checkpoint) }
     }
 
     /// Makes the output up to a checkpoint visible, in the order in which it was prepared.

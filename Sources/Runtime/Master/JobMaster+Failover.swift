@@ -84,7 +84,7 @@ extension JobMaster {
     func failJob(_ reason: String, isFinal: Bool) {
         let error = ThalwegError(
             .task, "the job's checkpoints fail", detail: reason,
-            hint: "mend the directory for checkpoints, or start the job without one")
+            hint: "mend what the last one failed for, or start the job without checkpoints")
         if isFinal { end(.failure(error)) } else { jobFailed(error) }
     }
 

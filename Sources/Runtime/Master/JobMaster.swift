@@ -197,11 +197,12 @@ final class JobMaster {
             observe?(event)
             handle(event)
         }
-        if let wake = coordinator.nextWake, wake <= clock.now { carryOut(coordinator.handle(.tick, now: clock.now)) }
+        let isWoken = coordinator.nextWake.map { $0 <= clock.now } ?? false
+        if isWoken { carryOut(coordinator.handle(.tick, now: clock.now)) }
         restartIfDue()
         endIfDue()
         if outcome != nil { return .finished }
-        return events.isEmpty && deployments.isEmpty ? .idle : .progress
+        return events.isEmpty && deployments.isEmpty && !isWoken ? .idle : .progress
     }
 
     private func handle(_ event: MasterEvent) {

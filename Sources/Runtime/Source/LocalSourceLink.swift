@@ -1,110 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //  Ties one source subtask to the coordinator in the same process.
 
-import Synchronization
 import ThalwegBase
 import ThalwegGraph
 import ThalwegOperator
-
-/// What the enumerator has decided for one subtask and its reader has not yet taken.
-///
-/// A decision that the enumerator took after its snapshot for a checkpoint waits until the barrier of that checkpoint
-/// has passed the subtask: otherwise a split would be in both snapshots or in neither.
-final class SplitInbox: Sendable {
-    private struct Contents {
-        var splits: [(split: any Sendable, epoch: Int64)] = []
-        var noMoreSince: Int64?
-    }
-
-    private let contents = Guarded(Contents())
-    private let count = Atomic<Int>(0)
-    let wake: @Sendable () -> Void
-
-    init(wake: @escaping @Sendable () -> Void) { self.wake = wake }
-
-    var isEmpty: Bool { count.load(ordering: .acquiring) == 0 }
-
-    /// Whether nothing is left and nothing will come, as far as decisions up to an epoch go.
-    func isComplete(upTo epoch: Int64) -> Bool {
-        contents.withLock { contents in
-            guard let since = contents.noMoreSince else { return false }
-            return since <= epoch && contents.splits.isEmpty
-        }
-    }
-
-    func add(_ split: any Sendable, epoch: Int64) {
-        contents.withLock { $0.splits.append((split, epoch)) }
-        count.add(1, ordering: .releasing)
-        wake()
-    }
-
-    func setNoMore(epoch: Int64) {
-        contents.withLock { $0.noMoreSince = epoch }
-        wake()
-    }
-
-    /// Takes the splits that were assigned in an epoch up to this one.
-    func take(upTo epoch: Int64) -> [any Sendable] {
-        if isEmpty { return [] }
-        let splits = contents.withLock { contents in
-            let taken = contents.splits.filter { $0.epoch <= epoch }.map(\.split)
-            contents.splits.removeAll { $0.epoch <= epoch }
-            return taken
-        }
-        count.subtract(splits.count, ordering: .releasing)
-        return splits
-    }
-
-    /// Forgets everything: the subtask starts again.
-    func reset() {
-        let dropped = contents.withLock { contents in
-            defer { contents = Contents() }
-            return contents.splits.count
-        }
-        count.subtract(dropped, ordering: .releasing)
-    }
-}
-
-/// What the subtasks of one source share in this process; outlives their attempts.
-final class SourceDesk: Sendable {
-    let node: Int
-    let coordinator: any SourceCoordinating
-    let inboxes: [SplitInbox]
-    private let discoveryTime = Atomic<Int64>(.max)
-
-    init(node: Int, coordinator: any SourceCoordinating, inboxes: [SplitInbox]) {
-        self.node = node
-        self.coordinator = coordinator
-        self.inboxes = inboxes
-    }
-
-    /// When the enumerator wants to look for splits again; nil when it does not.
-    var nextDiscovery: Int64? {
-        let time = discoveryTime.load(ordering: .acquiring)
-        return time == .max ? nil : time
-    }
-
-    func discover(at time: Int64) { discoveryTime.store(time, ordering: .releasing) }
-
-    /// Whether the caller is the one to have splits looked for now.
-    func claimDiscovery(now: Int64) -> Bool {
-        let time = discoveryTime.load(ordering: .acquiring)
-        guard time <= now else { return false }
-        return discoveryTime.compareExchange(expected: time, desired: .max, ordering: .acquiringAndReleasing).exchanged
-    }
-
-    /// Takes up a decision made outside of any subtask.
-    func carryOut(_ action: CoordinatorAction, now: Int64) {
-        switch action {
-        case .assign(let split, let subtask, let epoch): inboxes[subtask].add(split, epoch: epoch)
-        case .noMoreSplits(let subtask, let epoch): inboxes[subtask].setNoMore(epoch: epoch)
-        case .forget(let subtask): inboxes[subtask].reset()
-        case .callAgain(let delay):
-            discover(at: now + max(1, delay.wholeMilliseconds))
-            for inbox in inboxes { inbox.wake() }
-        }
-    }
-}
 
 /// The link of one source subtask. Used from the task's thread; the inboxes it shares are locked.
 final class LocalSourceLink: SourceLink {
@@ -122,6 +21,9 @@ final class LocalSourceLink: SourceLink {
     /// The splits of this subtask that its alignment group may wait for.
     private var taken: [Int32] = []
     private var isBlind = false
+    /// The splits that the reader has and has not finished, by number.
+    private var open: [Int32: String] = [:]
+    private var openMax = Int.max
     /// Decisions of the enumerator up to this epoch may be taken.
     private var epoch: Int64
     let wake: @Sendable () -> Void
@@ -150,7 +52,17 @@ final class LocalSourceLink: SourceLink {
 
     func requestSplit() throws { try coordinator.requestSplit(from: subtask, carryOut) }
 
-    func takeAssigned() throws -> [Any] {
+    func limit(openSplits count: Int) {
+        // A group waits for every one of its splits: none may wait for another to be read.
+        guard group == nil, count < .max else { return }
+        openMax = max(1, count)
+        inboxes[subtask].share()
+    }
+
+    /// Whether splits wait with readers that have others to read: this one may get them yet.
+    private var mayGetOthers: Bool { openMax < .max && inboxes.contains { $0.isShared } }
+
+    func takeAssigned() throws -> [any AnyAssignedSplit] {
         // Whoever comes first runs the enumerator's start and from then on its periodic discovery.
         if !isStarted {
             isStarted = true
@@ -159,45 +71,88 @@ final class LocalSourceLink: SourceLink {
             for inbox in inboxes { inbox.wake() }
         }
         if desk.claimDiscovery(now: timers.now) { try coordinator.discover(carryOut) }
-        let splits = inboxes[subtask].take(upTo: epoch)
-        if !splits.isEmpty { hasBeenAssigned = true }
-        if group != nil { taken += splits.compactMap { ($0 as? any AnyAssignedSplit)?.number } }
+        var (splits, isSpare) = inboxes[subtask].take(upTo: epoch, max: max(0, openMax - open.count))
+        if openMax < .max {
+            if splits.isEmpty && open.isEmpty && !sawNoMore, let split = takeFromOthers() { splits = [split] }
+            // Others can take what has become spare, or learn that nothing is left.
+            if !splits.isEmpty || isSpare { wakeOthers() }
+        }
+        if splits.isEmpty { return [] }
+        hasBeenAssigned = true
+        for split in splits { open[split.number] = split.id }
+        if group != nil { taken += splits.map(\.number) }
         if isBlind { leaveUnheard() }
         return splits
+    }
+
+    /// A split that waits with the reader that has most of them waiting (27.d5).
+    private func takeFromOthers() -> (any AnyAssignedSplit)? {
+        let spare = inboxes.indices.filter { $0 != subtask && inboxes[$0].isShared }
+            .map { (owner: $0, count: inboxes[$0].spareCount) }
+        for (owner, _) in spare.filter({ $0.count > 0 }).sorted(by: { ($1.count, $0.owner) < ($0.count, $1.owner) }) {
+            let split = coordinator.handOver(from: owner, to: subtask) { inboxes[owner].takeSpare(upTo: epoch) }
+            if let split { return split }
+        }
+        return nil
+    }
+
+    private func wakeOthers() { for (other, inbox) in inboxes.enumerated() where other != subtask { inbox.wake() } }
+
+    func finished(split: Int32) throws {
+        guard let id = open.removeValue(forKey: split) else { return }
+        try coordinator.finished(id, by: subtask)
     }
 
     /// Puts a decision of the enumerator into effect; called under the coordinator's lock.
     private func carryOut(_ action: CoordinatorAction) {
         switch action {
         case .assign(let split, let subtask, let epoch):
-            if let group, let split = split as? any AnyAssignedSplit {
+            if let group {
                 // The group waits for the split from now on, not only once its reader has taken it up.
                 let member = AlignmentGroups.Member(node: desk.node, subtask: subtask, split: split.number)
                 _ = groups.report(.none, of: member, in: group)
             }
             inboxes[subtask].add(split, epoch: epoch)
         case .noMoreSplits(let subtask, let epoch): inboxes[subtask].setNoMore(epoch: epoch)
-        case .forget(let subtask): inboxes[subtask].reset()
+        case .forget(let subtask): desk.forget(subtask)
         case .callAgain(let delay):
             desk.discover(at: timers.now + max(1, delay.wholeMilliseconds))
             scheduleDiscovery()
         }
     }
 
-    func pass(_ barrier: CheckpointBarrier) {
-        epoch = max(epoch, barrier.checkpoint)
-        // What waited for the barrier may be taken now.
-        if !inboxes[subtask].isEmpty { wake() }
+    func pass(
+        _ barrier: CheckpointBarrier, holding splits: [String], isFinal: Bool
+    ) throws -> [any AnyAssignedSplit] {
+        let inbox = inboxes[subtask]
+        var waiting: [any AnyAssignedSplit] = []
+        if isFinal {
+            coordinator.ended(subtask) {
+                waiting = inbox.waiting(upTo: epoch)
+                let left = splits + waiting.map(\.id)
+                return (left, inbox.close().filter { !left.contains($0.id) })
+            }
+        } else {
+            coordinator.passed(barrier.checkpoint, by: subtask) {
+                waiting = inbox.waiting(upTo: epoch)
+                return splits + waiting.map(\.id)
+            }
+            epoch = max(epoch, barrier.checkpoint)
+        }
+        // What waited for the barrier may be taken now, here or by others.
+        if !inbox.isEmpty { wake() }
+        if mayGetOthers || isFinal { wakeOthers() }
+        return waiting
     }
 
     var noMoreSplits: Bool {
-        if !sawNoMore { sawNoMore = inboxes[subtask].isComplete(upTo: epoch) }
+        if !sawNoMore { sawNoMore = inboxes[subtask].isComplete(upTo: epoch) && !mayGetOthers }
         return sawNoMore
     }
 
     var holdsBackEventTime: Bool {
         if sawNoMore { return false }
-        return !inboxes[subtask].isEmpty || coordinator.holdsBackEventTime
+        return !inboxes[subtask].isEmpty || mayGetOthers || coordinator.holdsBackEventTime
     }
 
     // MARK: Alignment

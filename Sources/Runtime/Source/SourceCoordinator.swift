@@ -3,6 +3,7 @@
 
 import Synchronization
 import ThalwegBase
+import ThalwegControl
 import ThalwegData
 import ThalwegGraph
 import ThalwegOperator
@@ -18,21 +19,11 @@ public final class SourceCoordinator<S: Source>: SourceCoordinating {
         var isStarted = false
         var nextNumber: Int32 = 0
         var toldNoMore: Set<Int> = []
-        /// Who has a split and since which epoch; a split stays here when it has been read to its end.
-        var owners: [String: Owner] = [:]
-        /// Splits that readers had in the snapshot the job starts from.
-        var restored: [Split] = []
-        var epoch: Int64 = 0
-    }
-
-    private struct Owner: Sendable {
-        var subtask: Int
-        /// The checkpoint after whose enumerator snapshot the split was assigned.
-        var epoch: Int64
-        /// As it was assigned.
-        var split: Split
-        /// The place in the order of assignments.
-        var order: Int32
+        var ledger: SplitLedger
+        /// Splits as they were assigned; one stays here when it has been read to its end.
+        var assigned: [String: Split] = [:]
+        /// Splits that readers had in the snapshot the job starts from, and what ended readers have not taken up.
+        var waiting: [Split] = []
     }
 
     private let contents: Guarded<Contents>
@@ -40,16 +31,20 @@ public final class SourceCoordinator<S: Source>: SourceCoordinating {
     private let parallelism: Int
 
     public init(_ source: S, _ seat: SourceCoordinatorSeat) throws {
-        var contents = Contents(enumerator: try source.makeEnumerator())
-        contents.epoch = seat.checkpoint
+        var contents = Contents(
+            enumerator: try source.makeEnumerator(), ledger: SplitLedger(checkpoint: seat.checkpoint))
         if let restored = seat.restored {
             if restored.hasState(SourceStates.enumerator) {
                 let stored = try restored.elements(
                     of: SourceStates.enumerator, as: S.Enumerator.Checkpoint.self)
-                if let checkpoint = stored.flatMap(\.self).first { try contents.enumerator.restore(checkpoint) }
+                if let checkpoint = stored.flatMap(\.self).first {
+                    contents.ledger.discover(S.Enumerator.unassigned(in: checkpoint))
+                    try contents.enumerator.restore(checkpoint)
+                }
             }
             if restored.hasState(SourceStates.splits) {
-                contents.restored = try restored.elements(of: SourceStates.splits, as: Split.self).flatMap(\.self)
+                contents.waiting = try restored.elements(of: SourceStates.splits, as: Split.self).flatMap(\.self)
+                contents.ledger.discover(contents.waiting.map(\.id))
             }
         }
         self.contents = Guarded(contents)
@@ -75,8 +70,10 @@ public final class SourceCoordinator<S: Source>: SourceCoordinating {
 
     public func snapshot(checkpoint: Int64) throws -> [StatePart] {
         let (enumerator, waiting) = contents.withLock { contents in
-            contents.epoch = checkpoint
-            return (contents.enumerator.snapshot(), contents.restored)
+            let enumerator = contents.enumerator.snapshot()
+            contents.ledger.freeze(
+                checkpoint, unassigned: S.Enumerator.unassigned(in: enumerator) + contents.waiting.map(\.id))
+            return (enumerator, contents.waiting)
         }
         // In the place behind the readers: splits of an earlier snapshot that have not been dealt out yet.
         var snapshot = OperatorSnapshot(
@@ -101,19 +98,12 @@ public final class SourceCoordinator<S: Source>: SourceCoordinating {
             for subtask in subtasks.sorted() { deliver(.forget(subtask: subtask)) }
             let complete = contents.toldNoMore.intersection(subtasks)
             contents.toldNoMore.subtract(subtasks)
-            let lost = contents.owners.filter { subtasks.contains($0.value.subtask) }.sorted {
-                $0.value.order < $1.value.order
-            }
             var returned: [Int: [Split]] = [:]
-            for (id, owner) in lost {
-                contents.owners[id] = nil
-                if let split = positions[id] {
-                    context.assign(split, to: owner.subtask)
-                } else if owner.epoch >= checkpoint {
-                    returned[owner.subtask, default: []].append(owner.split)
-                } else {
-                    // Read to its end before the checkpoint: nobody reads it again.
-                    contents.owners[id] = owner
+            for lost in contents.ledger.reset(subtasks, to: checkpoint, held: Set(positions.keys)) {
+                if let split = positions[lost.split] {
+                    context.assign(split, to: lost.subtask)
+                } else if let split = contents.assigned[lost.split] {
+                    returned[lost.subtask, default: []].append(split)
                 }
             }
             for subtask in subtasks.sorted() {
@@ -127,6 +117,52 @@ public final class SourceCoordinator<S: Source>: SourceCoordinating {
         }
     }
 
+    // MARK: The ledger of splits
+
+    public func finished(_ split: String, by subtask: Int) throws {
+        do { try contents.withLock { try $0.ledger.finish(split, by: subtask) } } catch { throw inSource(error) }
+    }
+
+    public func passed(_ checkpoint: Int64, by subtask: Int, _ splits: () -> [String]) {
+        contents.withLock { $0.ledger.pass(checkpoint, subtask: subtask, splits: splits()) }
+    }
+
+    public func ended(_ subtask: Int, _ splits: () -> (left: [String], untaken: [any AnyAssignedSplit])) {
+        contents.withLock { contents in
+            let (left, untaken) = splits()
+            contents.ledger.end(subtask: subtask, splits: left)
+            for case let assigned as AssignedSplit<Split> in untaken {
+                contents.ledger.takeBack(assigned.split.id)
+                contents.waiting.append(assigned.split)
+            }
+        }
+    }
+
+    public func handOver(
+        from: Int, to: Int, _ take: () -> (any AnyAssignedSplit)?
+    ) -> (any AnyAssignedSplit)? {
+        contents.withLock { contents in
+            guard contents.ledger.mayMove(from: from, to: to), let split = take() else { return nil }
+            contents.ledger.move(split.id, to: to)
+            return split
+        }
+    }
+
+    public func verify(checkpoint: Int64) throws(ThalwegError) {
+        guard let violation = contents.withLock({ $0.ledger.verify(checkpoint) }) else { return }
+        throw ThalwegError(
+            .bug, "a checkpoint does not have every split once", detail: "source \"\(name)\": \(violation)",
+            hint: "a reader's snapshot has to name its unfinished splits, an enumerator's those that nobody was given")
+    }
+
+    public func abort(checkpoint: Int64) { contents.withLock { $0.ledger.abort(checkpoint) } }
+
+    private func inSource(_ error: any Error) -> any Error {
+        guard var error = error as? ThalwegError else { return error }
+        error.detail = "source \"\(name)\": " + (error.detail ?? "")
+        return error
+    }
+
     // MARK: Decisions
 
     private func decide(
@@ -138,42 +174,42 @@ public final class SourceCoordinator<S: Source>: SourceCoordinating {
             if !contents.isStarted {
                 contents.isStarted = true
                 // Dealt evenly, whoever had them before (27.b23).
-                for (index, split) in contents.restored.sorted(by: { $0.id < $1.id }).enumerated() {
+                for (index, split) in contents.waiting.sorted(by: { $0.id < $1.id }).enumerated() {
                     context.assign(split, to: index % parallelism)
                 }
-                contents.restored = []
+                contents.waiting = []
                 try contents.enumerator.start(&context)
+                contents.ledger.discover(S.Enumerator.unassigned(in: contents.enumerator.snapshot()))
                 for subtask in 0..<parallelism { try contents.enumerator.addReader(subtask, &context) }
             }
             try body(&contents, &context)
             for action in context.actions {
-                if let decision = try Self.act(action, &contents, parallelism: parallelism) { deliver(decision) }
+                if let decision = try act(action, &contents) { deliver(decision) }
             }
         }
     }
 
     /// Numbers an assigned split and checks the enumerator's decisions: the engine owns the ledger of splits.
-    private static func act(
-        _ action: EnumeratorContext<Split>.Action, _ contents: inout Contents, parallelism: Int
+    private func act(
+        _ action: EnumeratorContext<Split>.Action, _ contents: inout Contents
     ) throws -> CoordinatorAction? {
         switch action {
         case .assign(let split, let subtask):
-            guard (0..<parallelism).contains(subtask), !contents.toldNoMore.contains(subtask),
-                contents.owners[split.id] == nil
-            else {
+            guard (0..<parallelism).contains(subtask), !contents.toldNoMore.contains(subtask) else {
                 throw ThalwegError(
                     .bug, "an enumerator assigned a split wrongly",
-                    detail: "split \(split.id) to subtask \(subtask) of \(parallelism)",
-                    hint: "a split may be assigned once, to an existing subtask that still expects splits")
+                    detail: "source \"\(name)\": split '\(split.id)' to subtask \(subtask) of \(parallelism)",
+                    hint: "a split may be assigned to an existing subtask that still expects splits")
             }
-            contents.owners[split.id] = Owner(
-                subtask: subtask, epoch: contents.epoch, split: split, order: contents.nextNumber)
+            do { try contents.ledger.assign(split.id, to: subtask) } catch { throw inSource(error) }
+            contents.assigned[split.id] = split
             defer { contents.nextNumber += 1 }
             return .assign(
-                AssignedSplit(number: contents.nextNumber, split: split), subtask: subtask, epoch: contents.epoch)
+                AssignedSplit(number: contents.nextNumber, split: split), subtask: subtask,
+                epoch: contents.ledger.epoch)
         case .noMoreSplits(let subtask):
             guard contents.toldNoMore.insert(subtask).inserted else { return nil }
-            return .noMoreSplits(subtask: subtask, epoch: contents.epoch)
+            return .noMoreSplits(subtask: subtask, epoch: contents.ledger.epoch)
         case .callAgain(let delay):
             return .callAgain(after: delay)
         }

@@ -99,6 +99,7 @@ public struct FileEnumerator: SplitEnumerator {
     }
 
     public func snapshot() -> Checkpoint { Checkpoint(pending: Array(pending), seen: seen) }
+    public static func unassigned(in checkpoint: Checkpoint) -> [String] { checkpoint.pending.map(\.id) }
 
     public var holdsBackEventTime: Bool { !isStarted || !pending.isEmpty }
 

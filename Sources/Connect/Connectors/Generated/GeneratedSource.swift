@@ -28,7 +28,6 @@ public struct NumberEnumerator: SplitEnumerator {
     @usableFromInline let numbers: Range<Int64>
     @usableFromInline let block: Int64
     @usableFromInline var isAssigned = false
-    private var returned: [NumberSplit] = []
 
     /// - Parameter block: how many consecutive numbers a reader gets at a time.
     public init(_ numbers: Range<Int64>, block: Int64 = 1) {
@@ -62,6 +61,8 @@ public struct NumberEnumerator: SplitEnumerator {
     }
 
     public func snapshot() -> Bool { isAssigned }
+    /// None: all splits are made and assigned at once.
+    public static func unassigned(in checkpoint: Bool) -> [String] { [] }
     public var holdsBackEventTime: Bool { !isAssigned }
 }
 
@@ -123,6 +124,8 @@ public final class GeneratedReader<Maker: RecordMaker>: SourceReader {
     @exclusivity(unchecked) @usableFromInline var splits: [AssignedSplit<NumberSplit>] = []
     @exclusivity(unchecked) @usableFromInline var paused: Set<Int32> = []
     @exclusivity(unchecked) @usableFromInline var isComplete = false
+    /// One is read after the other.
+    public var openSplitsMax: Int { 1 }
 
     @inlinable
     init(_ maker: Maker, _ context: SourceReaderContext) {

@@ -35,6 +35,7 @@ public final class SourceOperator<S: Source> {
                 name: context.name, subtask: context.subtask, parallelism: context.parallelism,
                 processingTime: context.processingTime, errors: errors, metrics: context.metrics,
                 requestSplit: { [unowned link] in try link.requestSplit() }, wake: link.wake))
+        link.limit(openSplits: reader.openSplitsMax)
         try reader.start()
     }
 
@@ -62,6 +63,7 @@ public final class SourceOperator<S: Source> {
             wasHeldBack = isHeldBack
             return .idle
         case .splitFinished(let split):
+            try link.finished(split: split)
             try signal(.splitFinished(split))
             return .progress
         case .finished:
@@ -76,8 +78,10 @@ public final class SourceOperator<S: Source> {
     @inlinable
     public func snapshot(into snapshot: inout OperatorSnapshot) throws {
         if !snapshot.isFinal { try takeSplits() }
-        try snapshot.add(reader.snapshot(), state: SourceStates.splits)
-        link.pass(snapshot.barrier)
+        let splits = reader.snapshot()
+        let waiting = try link.pass(snapshot.barrier, holding: splits.map(\.id), isFinal: snapshot.isFinal)
+        let assigned = waiting.compactMap { $0 as? AssignedSplit<S.Reader.Split> }
+        try snapshot.add(splits + assigned.map(\.split), state: SourceStates.splits)
     }
 
     @inlinable

@@ -32,8 +32,11 @@ public struct AssignedSplit<Split: SourceSplit>: Sendable {
 /// An assigned split seen without its type.
 public protocol AnyAssignedSplit: Sendable {
     var number: Int32 { get }
+    var id: String { get }
 }
-extension AssignedSplit: AnyAssignedSplit {}
+extension AssignedSplit: AnyAssignedSplit {
+    public var id: String { split.id }
+}
 
 /// A stream's origin. A value: one enumerator is made per job, one reader per subtask.
 ///
@@ -108,6 +111,9 @@ public enum ReadStatus: Sendable, Hashable {
 public protocol SourceReader<Element, Split>: AnyObject {
     associatedtype Element
     associatedtype Split: SourceSplit
+    /// How many splits the reader reads side by side. Further ones wait until one is finished; meanwhile another
+    /// subtask that has none may take them over, unless the source's event time is aligned. Never changes.
+    var openSplitsMax: Int { get }
     func start() throws
     func addSplits(_ splits: [AssignedSplit<Split>]) throws
     /// No further split will be assigned.
@@ -116,12 +122,16 @@ public protocol SourceReader<Element, Split>: AnyObject {
     func poll(into batch: Batch<Element>) throws -> ReadStatus
     /// Reads none of these splits until told otherwise (watermark alignment).
     func pause(_ splits: Set<Int32>)
-    /// The assigned, unfinished splits with the positions of the next unread records.
+    /// The assigned splits with the positions of the next unread records: all for which `poll` has not given
+    /// `splitFinished`, each once.
     func snapshot() -> [Split]
     func close()
 }
 
 extension SourceReader {
+    /// Any number.
+    @inlinable
+    public var openSplitsMax: Int { .max }
     @inlinable
     public func start() throws {}
     @inlinable

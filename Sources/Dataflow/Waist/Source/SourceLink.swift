@@ -7,11 +7,19 @@ import ThalwegBase
 public protocol SourceLink: AnyObject {
     /// Asks the enumerator for a split.
     func requestSplit() throws
-    /// Takes what was assigned since the last call; the elements are `AssignedSplit<Split>` of the source's type.
-    func takeAssigned() throws -> [Any]
-    /// A barrier has passed this subtask: what the enumerator decided after its own snapshot may now be taken.
-    func pass(_ barrier: CheckpointBarrier)
-    /// Whether the enumerator has said that no more splits will come.
+    /// Says how many splits the reader reads side by side; called before anything else.
+    func limit(openSplits count: Int)
+    /// Takes what was assigned since the last call, as far as the reader reads it; the elements are
+    /// `AssignedSplit<Split>` of the source's type.
+    func takeAssigned() throws -> [any AnyAssignedSplit]
+    /// The reader has read a split to its end.
+    func finished(split: Int32) throws
+    /// A barrier passes this subtask, whose reader holds these splits; or, if `isFinal`, its end has come. What the
+    /// enumerator decided after its own snapshot may be taken afterwards.
+    ///
+    /// - Returns: the splits that are assigned to this subtask and wait: part of its snapshot.
+    func pass(_ barrier: CheckpointBarrier, holding splits: [String], isFinal: Bool) throws -> [any AnyAssignedSplit]
+    /// Whether no more splits will come.
     var noMoreSplits: Bool { get }
     /// Whether this subtask has ever been given a split.
     var hasBeenAssigned: Bool { get }

@@ -24,6 +24,11 @@ public protocol SplitEnumerator<Split> {
     /// Splits of a failed reader come back.
     mutating func addSplitsBack(_ splits: [Split], from subtask: Int, _ context: inout EnumeratorContext<Split>) throws
     func snapshot() -> Checkpoint
+    /// The ids of the splits in what ``snapshot()`` gave: those that were found and not assigned, or given back.
+    ///
+    /// At each checkpoint the engine compares them with what the readers hold; one that is in two places or in none
+    /// fails the checkpoint.
+    static func unassigned(in checkpoint: Checkpoint) -> [String]
     /// Whether splits are known that are not assigned yet and whose records may be as old as any other: while this is
     /// so, the source's event time waits.
     var holdsBackEventTime: Bool { get }
@@ -34,6 +39,10 @@ extension SplitEnumerator {
     public mutating func addReader(_ subtask: Int, _ context: inout EnumeratorContext<Split>) throws {}
     public mutating func handleSplitRequest(from subtask: Int, _ context: inout EnumeratorContext<Split>) throws {}
     public mutating func discover(_ context: inout EnumeratorContext<Split>) throws {}
+}
+
+extension SplitEnumerator where Checkpoint == [Split] {
+    public static func unassigned(in checkpoint: [Split]) -> [String] { checkpoint.map(\.id) }
 }
 
 /// What an enumerator sees and decides.
