@@ -90,7 +90,16 @@ final class JobLink: Sendable {
     func begin(checkpoint: Int64) { _ = latest.max(checkpoint, ordering: .acquiringAndReleasing) }
 
     func isAborted(_ checkpoint: Int64) -> Bool { aborted.withLock { $0.contains(checkpoint) } }
-    func abort(checkpoint: Int64) { aborted.withLock { _ = $0.insert(checkpoint) } }
+    func abort(checkpoint: Int64) {
+        aborted.withLock { aborted in
+            aborted.insert(checkpoint)
+            guard aborted.count > 2 * Self.abortedMax else { return }
+            aborted = Set(aborted.sorted().suffix(Self.abortedMax))
+        }
+    }
+
+    /// How many checkpoints that were given up are remembered at least: nothing of older ones is on its way any more.
+    static let abortedMax = 512
     /// The job has ended: nobody wants what is still being written.
     func close() { closed.store(true, ordering: .releasing) }
 
