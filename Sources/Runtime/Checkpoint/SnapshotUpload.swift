@@ -145,9 +145,17 @@ struct SnapshotUpload: Sendable {
             if isFinal { for step in commits { step.abort() } }
             job.post(
                 isFinal
-                    ? .failed(task, attempt: attempt, error)
+                    ? .failed(task, attempt: attempt, unwritten(error))
                     : .declined(task, attempt: attempt, checkpoint: checkpoint, error, commits))
         }
         mailbox.send(.release(checkpoint))
+    }
+
+    /// A restart may help, whatever the disk says: what it does not take now it may take then.
+    private func unwritten(_ error: any Error) -> any Error {
+        if error is CancellationError || (error as? ThalwegError)?.kind == .bug { return error }
+        return ThalwegError(
+            .task, "the last state of a task could not be written", detail: "\(taskName), subtask \(task.subtask)",
+            hint: "see to it that checkpoints and output can be written, then start with --from latest", cause: error)
     }
 }

@@ -41,8 +41,8 @@ extension CheckpointStore {
     /// The snapshot to start from.
     ///
     /// - Parameter path: `latest` or nil: the newest checkpoint of the newest run, or what that run began with if it
-    ///   has completed none. Else a checkpoint of this store by name (`chk-6`), or the path of a checkpoint's directory,
-    ///   of its metadata, or of a store.
+    ///   has completed none. Else a checkpoint of this store by name (`chk-6`), or the path of a checkpoint, of its
+    ///   metadata, or of a store.
     /// - Throws: kind `input` when there is none, kind `corrupt` when it is damaged; then the hint names the newest
     ///   earlier one that is complete. A damaged one is never passed over in silence.
     public func load(_ path: String? = nil) throws -> Snapshot {

@@ -74,6 +74,32 @@ import ThalwegTesting
         #expect(job.published == job.expected)
     }
 
+    /// The input ends while nothing can be written: the job starts again until it can.
+    @Test func theLastStateIsWrittenLater() async throws {
+        var job = PartsJob()
+        job.interval = nil
+        job.numbers = 40
+        let checkpoints = job.checkpoints
+        let execution = try job.makeExecution()
+        let starts = Mutex(0)
+        let observer = Holdup(
+            hear: { text in
+                guard text.contains("failed: the last state of a task could not be written") else { return }
+                let count = starts.withLock { starts in
+                    starts += 1
+                    return starts
+                }
+                if count == 3 { checkpoints.faults = DiskFaults() }
+            },
+            decide: { _ in
+                if starts.withLock({ $0 }) == 0 { checkpoints.faults.failsCreate = true }
+                return .go
+            })
+        try await execution.run(on: CountingJob.scheduler(5, observer))
+        #expect(job.published == job.expected)
+        #expect(starts.withLock { $0 } == 3 && execution.checkpoints.failovers.value == 3)
+    }
+
     /// The directory vanishes and a task fails before another checkpoint: the job cannot go back, and says so. A start
     /// from what is left does not write beside the output.
     @Test func nothingToGoBackTo() async throws {

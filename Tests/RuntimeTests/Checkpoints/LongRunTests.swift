@@ -88,7 +88,8 @@ import ThalwegTesting
 
     /// A task fails after the sources were told to end, and there is nothing to go back to but the beginning: the job
     /// begins again, and whoever wanted the stop is told.
-    @Test func aFailureDuringADrainWithoutCheckpoints() async throws {
+    @Test(.timeLimit(.minutes(2)))
+    func aFailureDuringADrainWithoutCheckpoints() async throws {
         let env = StreamEnvironment()
         env.settings.restart = .fixedDelay(attempts: 3, delay: 1)
         env.settings.parallelism = 2
