@@ -145,7 +145,7 @@ struct SnapshotUpload: Sendable {
             if isFinal { for step in commits { step.abort() } }
             job.post(
                 isFinal
-                    ? .failed(task, attempt: attempt, unwritten(error))
+                    ? .failed(task, attempt: attempt, job.store == nil ? error : unwritten(error))
                     : .declined(task, attempt: attempt, checkpoint: checkpoint, error, commits))
         }
         mailbox.send(.release(checkpoint))
