@@ -46,7 +46,6 @@ import ThalwegTesting
     func aLastCheckpointThatFailsHoldsUpNothing() async throws {
         let (disk, collected) = (FaultyFileSystem(MemoryFileSystem(), DiskFaults()), Collected<Int64>())
         let service = try JobService(environment(ManualScript([[.emit([1])]]), collected, disk))
-        disk.faults.onAccess = { _ in }
         let group = ServiceGroup(services: [service], logger: Logger(label: "test"))
         let run = Task { try await group.run() }
         while service.execution.metrics.total(of: 1, \.recordsIn) < 1 { await Task.yield() }
@@ -56,7 +55,17 @@ import ThalwegTesting
         #expect(collected.elements.isEmpty)
     }
 
-    /// A source that never comes to its barrier: the time-out cancels.
+    /// Without checkpoints there is nothing to stop with: the job is cancelled, and that is no failure.
+    @Test(.timeLimit(.minutes(2)))
+    func withoutCheckpointsTheJobIsCancelled() async throws {
+        let collected = Collected<Int64>()
+        let env = environment(ManualScript([[.emit([1])]]), collected, MemoryFileSystem())
+        env.settings.checkpoints = nil
+        try await shutDown(try JobService(env), after: 1)
+        #expect(collected.elements.isEmpty)
+    }
+
+    /// The disk hangs: the time-out cancels.
     @Test(.timeLimit(.minutes(2)))
     func theTimeOutCancels() async throws {
         let (disk, collected) = (MemoryFileSystem(), Collected<Int64>())
