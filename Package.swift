@@ -132,11 +132,18 @@ let package = Package(
         proof("StorageTests", on: ["ThalwegStorage", "ThalwegTesting"]),
         proof("ControlTests", on: ["ThalwegControl"]),
         proof("StateTests", on: ["ThalwegState", "ThalwegTesting"]),
-        proof("RuntimeTests", on: ["Thalweg", "ThalwegTesting"]),
+        proof(
+            "RuntimeTests",
+            on: [
+                "Thalweg", "ThalwegTesting", .product(name: "Logging", package: "swift-log"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+            ]),
         proof("ConnectTests", on: ["Thalweg", "ThalwegTesting"]),
         proof("PostgresTests", on: ["Thalweg", "ThalwegTesting", "ThalwegPostgres"]),
         proof("NexmarkTests", on: ["ThalwegNexmark", "ThalwegTesting"], resources: [.copy("Fixtures")]),
         proof("SimulationTests", on: ["ThalwegSimulation"]),
+        // Runs the command line tool that the same build makes.
+        proof("ToolTests", on: []),
         proof("TidyTests", on: []),
     ],
     swiftLanguageModes: [.v6],

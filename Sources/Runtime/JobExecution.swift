@@ -40,10 +40,14 @@ public struct CheckpointOptions: Sendable {
     public var directory: String
     public var fileSystem: any FileSystem
     public var settings: CheckpointSettings
-    /// The snapshot to start from: a path, or `latest` for the newest in the directory; nil starts afresh.
+    /// The snapshot to start from: a path, or `latest` for the newest in the directory; nil starts afresh, in a
+    /// directory without checkpoints unless ``repeatsOutput`` is set.
     public var from: String?
     /// Whether to start from a snapshot that holds state nothing in the job takes over. That state is lost then.
     public var dropsUnclaimedState = false
+    /// Whether to start although output that is published already is written again: afresh beside checkpoints of an
+    /// earlier run, or from a snapshot with newer checkpoints after it.
+    public var repeatsOutput = false
 
     public init(
         directory: String, fileSystem: any FileSystem = LocalFileSystem(), settings: CheckpointSettings = .init(),
@@ -123,6 +127,8 @@ public final class JobExecution: Sendable {
             graph, settings, clock: scheduler.clock, metrics: metrics, job: link, wakers: wakers)
         try master.start()
         running.withLock { $0 = link }
+        // Somebody may have cancelled before there was anything to be told of it.
+        if isCancelled { link.post(.cancel) }
         defer {
             running.withLock { $0 = nil }
             link.endEvents()

@@ -176,7 +176,7 @@ private let isFull = ProcessInfo.processInfo.environment["THALWEG_FULL"] == "1"
     /// Only unfinished files of the sink's own naming go, and only those that no snapshot knows.
     @Test func straysAreRemoved() throws {
         let strays = ["out/.part-0000000000-000-0007.csv.inprogress", "out/.part-0.csv.inprogress"]
-        let others = ["out/.part-x.csv.inprogress", "out/.part-0.json.inprogress", "out/part-0.csv", "out/.hidden"]
+        let others = ["out/.part-x.csv.inprogress", "out/.part-0.json.inprogress", "out/partial.csv", "out/.hidden"]
         let disk = MemoryFileSystem()
         for path in strays + others { disk[path] = [] }
         let sink = FileSink<Row>("out/", format: try .csv(), fileSystem: disk)

@@ -82,14 +82,17 @@ public final class OperatorContext {
     public let commits: CommitLedger
     /// Whether the job takes checkpoints, so that what is unfinished must survive a crash.
     public let isRecoverable: Bool
+    /// Whether sinks may write output again that a later checkpoint of the job had published.
+    public let repeatsOutput: Bool
 
     public init(
         name: String, subtask: Int, parallelism: Int, maxParallelism: Int,
         processingTime: any ProcessingTimeService, metrics: OperatorMetrics, objectReuse: ObjectReuseMode,
         batchCapacity: Int,
         outlets: [String?: Any], sourceLink: (any SourceLink)? = nil, wake: @escaping @Sendable () -> Void,
-        commits: CommitLedger, isRecoverable: Bool = false
+        commits: CommitLedger, isRecoverable: Bool = false, repeatsOutput: Bool = false
     ) {
+        self.repeatsOutput = repeatsOutput
         self.isRecoverable = isRecoverable
         self.name = name
         self.subtask = subtask

@@ -30,6 +30,8 @@ public struct CheckpointArguments: ParsableArguments {
     public var timeout: Duration?
     @Flag(help: "Let a stop end event time, so that every window and timer fires. Not to be resumed.")
     public var drain = false
+    @Flag(help: "Start although output that is published already is written again: anew, or from an older checkpoint.")
+    public var repeatOutput = false
     @Flag(help: "Start from a snapshot although it holds state that the job no longer has. That state is lost.")
     public var dropUnclaimedState = false
 
@@ -45,14 +47,24 @@ public struct CheckpointArguments: ParsableArguments {
         if let checkpointInterval, checkpointInterval < .milliseconds(1) {
             throw ValidationError("--checkpoint-interval must be at least 1ms")
         }
+        if let restart { _ = try Self.strategy(restart, "--restart") }
         guard retain >= 1 else { throw ValidationError("--retain must be at least 1, not \(retain)") }
+    }
+
+    /// Reads a restart strategy.
+    ///
+    /// - Throws: `ValidationError` when it cannot be read, which is wrong usage.
+    public static func strategy(_ text: String, _ option: String) throws -> RestartStrategy {
+        do { return try RestartStrategy(text: text) } catch let error as ThalwegError {
+            throw ValidationError("\(option): \(error.detail ?? error.primary); \(error.hint ?? "")")
+        }
     }
 
     /// Puts the options into effect.
     ///
-    /// - Throws: `ThalwegError(.job)` when a strategy cannot be read.
+    /// - Throws: `ValidationError` when a strategy cannot be read.
     public func apply(to settings: inout ExecutionSettings) throws {
-        if let restart { settings.restart = try RestartStrategy(text: restart) }
+        if let restart { settings.restart = try Self.strategy(restart, "--restart") }
         guard let directory = checkpointDir ?? from.map({ Self.store(of: $0) }) else { return }
         var options = CheckpointOptions(directory: directory, from: from)
         options.settings.interval = checkpointInterval?.wholeMilliseconds
@@ -60,6 +72,7 @@ public struct CheckpointArguments: ParsableArguments {
         options.settings.retained = retain
         options.settings.toleratedFailures = 3
         options.dropsUnclaimedState = dropUnclaimedState
+        options.repeatsOutput = repeatOutput
         settings.checkpoints = options
     }
 

@@ -90,7 +90,16 @@ final class JobLink: Sendable {
     func begin(checkpoint: Int64) { _ = latest.max(checkpoint, ordering: .acquiringAndReleasing) }
 
     func isAborted(_ checkpoint: Int64) -> Bool { aborted.withLock { $0.contains(checkpoint) } }
-    func abort(checkpoint: Int64) { aborted.withLock { _ = $0.insert(checkpoint) } }
+    func abort(checkpoint: Int64) {
+        aborted.withLock { aborted in
+            aborted.insert(checkpoint)
+            guard aborted.count > 2 * Self.abortedMax else { return }
+            aborted = Set(aborted.sorted().suffix(Self.abortedMax))
+        }
+    }
+
+    /// How many checkpoints that were given up are remembered at least: nothing of older ones is on its way any more.
+    static let abortedMax = 512
     /// The job has ended: nobody wants what is still being written.
     func close() { closed.store(true, ordering: .releasing) }
 
@@ -136,9 +145,17 @@ struct SnapshotUpload: Sendable {
             if isFinal { for step in commits { step.abort() } }
             job.post(
                 isFinal
-                    ? .failed(task, attempt: attempt, error)
+                    ? .failed(task, attempt: attempt, job.store == nil ? error : unwritten(error))
                     : .declined(task, attempt: attempt, checkpoint: checkpoint, error, commits))
         }
         mailbox.send(.release(checkpoint))
+    }
+
+    /// A restart may help, whatever the disk says: what it does not take now it may take then.
+    private func unwritten(_ error: any Error) -> any Error {
+        if error is CancellationError || (error as? ThalwegError)?.kind == .bug { return error }
+        return ThalwegError(
+            .task, "the last state of a task could not be written", detail: "\(taskName), subtask \(task.subtask)",
+            hint: "see to it that checkpoints and output can be written, then start with --from latest", cause: error)
     }
 }

@@ -42,9 +42,12 @@ extension JobMaster {
 
     private func remove(_ checkpoint: Int64) {
         guard let store = job.store else { return }
-        let job = job
-        // What ended tasks left is asked for only then: the word of it may be on its way to the master.
-        job.background.submit { try? store.discard(checkpoint: checkpoint, keeping: job.lastFiles) }
+        let (job, ledger) = (job, sourceFiles)
+        job.background.submit {
+            ledger.forget(checkpoint)
+            // What ended tasks left is asked for only then: the word of it may be on its way to the master.
+            try? store.discard(checkpoint: checkpoint, keeping: job.lastFiles)
+        }
     }
 
     // MARK: Trigger
@@ -152,12 +155,12 @@ extension JobMaster {
         uncommitted.removeAll { $0.checkpoint <= checkpoint || ended.contains($0.task) }
         let (job, chosen) = (job, steps)
         job.background.submit {
-            do {
-                for step in chosen { try step.commit() }
-                job.post(.committed(checkpoint))
-            } catch {
-                job.post(.notCommitted(checkpoint, error))
+            // All are tried: what lives in this process only is in no checkpoint, and nobody would do it later.
+            var failure: (any Error)?
+            for step in chosen {
+                do { try step.commit() } catch { failure = failure ?? error }
             }
+            job.post(failure.map { .notCommitted(checkpoint, $0) } ?? .committed(checkpoint))
         }
     }
 

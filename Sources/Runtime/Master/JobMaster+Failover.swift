@@ -91,7 +91,7 @@ extension JobMaster {
     private func restart(_ region: Int, because error: any Error, in task: TaskID) {
         let now = clock.now
         // Sources that were drained have told their consumers of the end: only all of the job can go back behind that.
-        let region = isDraining && job.store != nil ? Self.wholeJob : region
+        let region = isDraining ? Self.wholeJob : region
         let reason = (error as? ThalwegError)?.primary ?? String(describing: error)
         let decision = failover.restarts.failed(
             task, region: region, reason: reason, canRecover: Self.canRecover(error), now: now)
@@ -159,6 +159,19 @@ extension JobMaster {
         }
     }
 
+    /// The job goes back to where its sources had not been drained yet.
+    private func giveUpDrain() {
+        guard isDraining else { return }
+        isDraining = false
+        // With checkpoints the coordinator answers.
+        guard job.store == nil else { return }
+        let error = ThalwegError(
+            .retry, "the job was not stopped", detail: "it failed while it was drained, and starts again",
+            hint: "stop it once more")
+        for wish in wishes.values { wish.answer(.failure(error)) }
+        wishes = [:]
+    }
+
     private func isAtRest(_ pending: FailoverState.Pending) -> Bool {
         pending.tasks.allSatisfy { id in
             entries[id].map { $0.state == .closed || $0.state == .finished } ?? true
@@ -192,15 +205,17 @@ extension JobMaster {
         let checkpoint = snapshot?.metadata.checkpoint ?? 0
         let tasks = Set(pending.tasks)
         job.forgetLastFiles(of: tasks)
-        if isWhole {
-            isDraining = false
-            // Splits get new numbers: nobody waits for the old ones.
-            for (node, desk) in desks { groups.leave(node: node, subtasks: Set(desk.inboxes.indices)) }
-            try makeDesks(snapshot)
-        } else {
-            try resetSources(of: tasks, to: checkpoint, snapshot)
+        if isWhole { giveUpDrain() }
+        try advisingAfterDamage(of: snapshot) {
+            if isWhole {
+                // Splits get new numbers: nobody waits for the old ones.
+                for (node, desk) in desks { groups.leave(node: node, subtasks: Set(desk.inboxes.indices)) }
+                try makeDesks(snapshot)
+            } else {
+                try resetSources(of: tasks, to: checkpoint, snapshot)
+            }
+            try deploy(pending.tasks, from: snapshot)
         }
-        try deploy(pending.tasks, from: snapshot)
         job.checkpoints.failovers.add(1)
         job.checkpoints.tasksRestarted.add(pending.tasks.count)
         job.notices.add(

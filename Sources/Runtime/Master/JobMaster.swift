@@ -27,6 +27,9 @@ final class SourceFiles: Sendable {
     func take(_ checkpoint: Int64) throws -> [SegmentFile] {
         try (contents.withLock { $0.removeValue(forKey: checkpoint) } ?? []).compactMap { try $0.get() }
     }
+
+    /// The checkpoint was given up.
+    func forget(_ checkpoint: Int64) { contents.withLock { $0[checkpoint] = nil } }
 }
 
 /// The master of one job in this process: it asks the pure coordinators and does what they say. Polled like a task, by
@@ -45,7 +48,7 @@ final class JobMaster {
     }
 
     let graph: JobGraph
-    let settings: ExecutionSettings
+    var settings: ExecutionSettings
     let clock: any ThalwegClock
     let metrics: JobMetrics
     let job: JobLink
@@ -96,48 +99,7 @@ final class JobMaster {
         failover = try FailoverState(graph, settings)
     }
 
-    // MARK: Start
-
-    /// Builds all tasks, from a snapshot if the settings name one.
-    func start() throws {
-        var snapshot: Snapshot?
-        if let options = settings.checkpoints {
-            try options.settings.validate()
-            try job.store?.prepare()
-            if let from = options.from { snapshot = try load(from) }
-            // A directory of a higher number has files of the checkpoint to start from: they must not be written over.
-            let newest = try job.store?.highestNumber ?? 0
-            let base = max(newest, snapshot?.metadata.checkpoint ?? 0)
-            job.begin(checkpoint: base)
-            coordinator = CheckpointCoordinator(
-                settings: options.settings, restored: base > 0 || snapshot != nil ? base : nil)
-        }
-        failover.initial = snapshot
-        if let snapshot, snapshot.metadata.kind == SnapshotKind.drain.rawValue {
-            job.notices.add(
-                "warning: \(snapshot.path) was taken by a drain: event time has come to its end in it, so that records "
-                    + "with timestamps are late")
-        }
-        if let snapshot { try checkClaims(snapshot) }
-        try makeDesks(snapshot)
-        let restored = try deploy(graph.taskIDs, from: snapshot)
-        if let restored { try warnOfUnread(restored) }
-        carryOut(coordinator.handle(.started(tasks: graph.taskIDs), now: clock.now))
-    }
-
-    /// The snapshot to start from. `latest` of an empty directory is a fresh start.
-    private func load(_ from: String) throws -> Snapshot? {
-        guard let store = job.store else { return nil }
-        if from == "latest", try store.latestCheckpointID == nil { return nil }
-        let snapshot = try store.load(from)
-        guard snapshot.metadata.maxParallelism == graph.maxParallelism else {
-            throw ThalwegError(
-                .job, "the snapshot has another number of key groups",
-                detail: "\(snapshot.path): \(snapshot.metadata.maxParallelism), the job: \(graph.maxParallelism)",
-                hint: "set max-parallelism=\(snapshot.metadata.maxParallelism)")
-        }
-        return snapshot
-    }
+    // MARK: Deployment
 
     func makeDesks(_ snapshot: Snapshot?) throws {
         for node in graph.streamGraph.nodes {
@@ -158,9 +120,12 @@ final class JobMaster {
 
     /// Builds tasks and hands them to the scheduler.
     ///
+    /// - Parameter willPublish: called when every task has been built, before the first output is published.
     /// - Returns: what they were restored from.
     @discardableResult
-    func deploy(_ ids: [TaskID], from snapshot: Snapshot?) throws -> RestoredOperators? {
+    func deploy(
+        _ ids: [TaskID], from snapshot: Snapshot?, willPublish: () throws -> Void = {}
+    ) throws -> RestoredOperators? {
         var attempts: [TaskID: Int] = [:]
         for id in ids { attempts[id] = (entries[id]?.attempt ?? 0) + 1 }
         var builder = TaskBuilder(
@@ -168,6 +133,7 @@ final class JobMaster {
             snapshot: snapshot)
         let tasks = try builder.build(ids, attempts: attempts)
         do {
+            try willPublish()
             // Output of the snapshot that nobody may have committed comes before anything new.
             try builder.commits.commitAll()
         } catch {

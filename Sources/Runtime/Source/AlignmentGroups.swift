@@ -14,10 +14,21 @@ final class AlignmentGroups: Sendable {
         let split: Int32
     }
 
+    /// A subtask of a source.
+    struct Seat: Hashable, Sendable {
+        let node: Int
+        let subtask: Int
+    }
+
     private struct Group {
         var drift: Int64
         var watermarks: [Member: Watermark] = [:]
-        var wakers: [@Sendable () -> Void] = []
+        /// By source and subtask: an attempt takes the place of the one before.
+        var wakers: [Seat: @Sendable () -> Void] = [:]
+
+        var wakersInOrder: [@Sendable () -> Void] {
+            wakers.sorted { ($0.key.node, $0.key.subtask) < ($1.key.node, $1.key.subtask) }.map(\.value)
+        }
 
         /// The greatest watermark that may go on being read; nothing waits before every member has spoken.
         var allowed: Int64 {
@@ -29,11 +40,11 @@ final class AlignmentGroups: Sendable {
     private let groups = Guarded<[String: Group]>([:])
 
     /// Declares a group; several sources may, the smallest drift counts.
-    func join(_ name: String, drift: Duration, wake: @escaping @Sendable () -> Void) {
+    func join(_ name: String, drift: Duration, as seat: Seat, wake: @escaping @Sendable () -> Void) {
         groups.withLock { groups in
             groups[name, default: Group(drift: .max)].drift = min(
                 groups[name]?.drift ?? .max, max(0, drift.wholeMilliseconds))
-            groups[name]?.wakers.append(wake)
+            groups[name]?.wakers[seat] = wake
         }
     }
 
@@ -65,7 +76,7 @@ final class AlignmentGroups: Sendable {
             let before = group.allowed
             body(&group)
             groups[name] = group
-            return (group.allowed, group.allowed > before ? group.wakers : [])
+            return (group.allowed, group.allowed > before ? group.wakersInOrder : [])
         }
         for wake in wakers { wake() }
         return allowed

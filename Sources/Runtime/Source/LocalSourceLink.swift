@@ -163,7 +163,8 @@ final class LocalSourceLink: SourceLink {
 
     func align(group: String, drift: Duration) {
         self.group = group
-        groups.join(group, drift: drift, wake: wake)
+        groups.join(
+            group, drift: drift, as: AlignmentGroups.Seat(node: desk.node, subtask: subtask), wake: wake)
     }
 
     func report(watermark: Watermark, of split: Int32) {

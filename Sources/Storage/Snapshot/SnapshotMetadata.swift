@@ -81,8 +81,6 @@ public struct SnapshotMetadata: Codable, Hashable, Sendable {
 // MARK: Bytes
 
 extension SnapshotMetadata {
-    private static let seal = "xxh3 "
-
     /// The text: JSON, and a last line with the checksum of all before it.
     func encoded() -> [UInt8] {
         let tree = JSONTree.object([
@@ -103,25 +101,14 @@ extension SnapshotMetadata {
                 }),
             "properties": .strings(properties),
         ])
-        var text = tree.bytes(isPretty: true)
-        text.append(UInt8(ascii: "\n"))
-        let checksum = text.withUnsafeBytes(\.checksum).hex
-        text.append(contentsOf: "\(Self.seal)\(checksum)\n".utf8)
-        return text
+        return tree.sealedBytes()
     }
 
     /// Reads what ``encoded()`` wrote.
     ///
     /// - Throws: `JSONTree.Mismatch`, with the reason.
     init(_ bytes: [UInt8]) throws {
-        let sealBytes = Self.seal.utf8.count + 17
-        guard bytes.count > sealBytes else { throw JSONTree.Mismatch(reason: "it is cut off") }
-        let text = Array(bytes.dropLast(sealBytes))
-        let checksum = text.withUnsafeBytes(\.checksum).hex
-        guard Array(bytes.suffix(sealBytes)) == Array("\(Self.seal)\(checksum)\n".utf8) else {
-            throw JSONTree.Mismatch(reason: "its checksum differs, or it is cut off")
-        }
-        let tree = try JSONParser.parse(text)
+        let tree = try JSONTree.sealed(bytes)
         let version = try tree.int("formatVersion")
         guard version == Self.currentVersion else {
             throw JSONTree.Mismatch(

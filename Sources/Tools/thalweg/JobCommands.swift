@@ -26,6 +26,7 @@ struct JobRunCommand: AsyncParsableCommand {
         if supervise && !options.contains(where: { $0.hasPrefix("--checkpoint-dir") }) {
             throw ValidationError("--supervise needs --checkpoint-dir: without it a restart begins at the beginning")
         }
+        _ = try CheckpointArguments.strategy(superviseRestart, "--supervise-restart")
     }
 
     func run() async throws {
@@ -34,7 +35,7 @@ struct JobRunCommand: AsyncParsableCommand {
         let from = options.contains { $0.hasPrefix("--from") } ? [] : ["--from", "latest"]
         let supervisor = Supervisor(
             executable: JobExecutable.path(of: job), arguments: ["run"] + options + from,
-            strategy: try RestartStrategy(text: superviseRestart))
+            strategy: try CheckpointArguments.strategy(superviseRestart, "--supervise-restart"))
         throw ExitCode(try supervisor.run())
     }
 }

@@ -7,20 +7,37 @@ import Thalweg
 
 /// Runs a job as a child process and starts it again when a signal ended it: a trap in a user's function, an
 /// out-of-memory kill. An orderly end, good or bad, is the child's own and is passed on.
+///
+/// Signals that ask for an end are handed on, and then nothing is started again. The child has a process group of its
+/// own, so that a signal to the whole group, as a terminal sends it, comes to the child once and not twice, which would
+/// cancel it. Not promised: that the child ends when this process is killed.
 struct Supervisor {
     let executable: String
     /// Of the first start; later ones go on from the newest checkpoint.
     let arguments: [String]
     let strategy: RestartStrategy
 
-    /// The child that signals are handed on to.
+    /// The child that signals are handed on to; 0 when there is none.
     private static let child = Atomic<pid_t>(0)
+    /// The last signal that asked for an end; 0 when there was none.
+    private static let asked = Atomic<Int32>(0)
+    /// Whether a signal has come that no child was told of yet.
+    private static let isOwed = Atomic<Bool>(false)
+    private static let handedOn = [SIGINT, SIGTERM, SIGHUP, SIGQUIT]
 
     /// Runs until the child ends by itself or restarts are used up; returns its exit code.
     func run() throws -> Int32 {
-        for number in [SIGINT, SIGTERM] {
-            // Only async-signal-safe calls: load an atomic, send a signal.
-            Glibc.signal(number) { received in kill(Supervisor.child.load(ordering: .relaxed), received) }
+        // The handler must find the statics initialised.
+        Self.child.store(0, ordering: .relaxed)
+        Self.asked.store(0, ordering: .relaxed)
+        Self.isOwed.store(false, ordering: .relaxed)
+        for number in Self.handedOn {
+            // Only async-signal-safe calls: atomics, and sending a signal.
+            Glibc.signal(number) { received in
+                Supervisor.asked.store(received, ordering: .sequentiallyConsistent)
+                Supervisor.isOwed.store(true, ordering: .sequentiallyConsistent)
+                Supervisor.handOn()
+            }
         }
         var state = RestartState(strategy: strategy, seed: UInt64(getpid()))
         let clock = SystemClock()
@@ -29,24 +46,45 @@ struct Supervisor {
             let status = try launch(isFirst ? arguments : resuming)
             isFirst = false
             guard let signal = Self.signal(of: status) else { return (status >> 8) & 0xFF }
-            if signal == SIGINT || signal == SIGTERM { return 128 + signal }
+            if Self.asked.load(ordering: .relaxed) != 0 || signal == SIGINT || signal == SIGTERM {
+                return 128 + signal
+            }
             let reason = "killed by signal \(signal)"
             let decision = state.failed(
                 TaskID(vertex: 0, subtask: 0), region: -1, reason: reason, now: clock.now)
             guard case .restart(_, let moment, let attempt) = decision else {
                 throw ThalwegError(
-                    .task, "the job was killed too often", detail: reason,
-                    hint: "look into why it dies; its newest checkpoint is kept")
+                    .task, "the job was killed too often", detail: "\(executable) was \(reason)",
+                    hint: "look into why it dies; then go on from its newest checkpoint with --from latest")
             }
             report("\(executable) was \(reason); restart \(attempt) from the newest checkpoint\n")
-            let pause = max(0, moment - clock.now)
-            // Until the time has come, or a signal says that nobody wants a restart any more.
-            if poll(nil, 0, Int32(clamping: pause)) < 0 && errno == EINTR { return 130 }
+            if let signal = Self.waitUntil(moment, clock) { return 128 + signal }
             state.restarted(region: -1, now: clock.now)
         }
     }
 
-    /// The arguments with `--from latest` in place of where the first start began.
+    /// Tells the child, if there is one, of a signal that it was not told of. The handler does it, and whoever has just
+    /// started a child: one of the two.
+    private static func handOn() {
+        let child = child.load(ordering: .sequentiallyConsistent)
+        guard child > 0, isOwed.exchange(false, ordering: .sequentiallyConsistent) else { return }
+        kill(child, asked.load(ordering: .sequentiallyConsistent))
+    }
+
+    /// Waits until the time has come; returns the signal that says that nobody wants a restart any more.
+    private static func waitUntil(_ moment: Int64, _ clock: SystemClock) -> Int32? {
+        while true {
+            let signal = asked.load(ordering: .relaxed)
+            if signal != 0 { return signal }
+            let pause = moment - clock.now
+            guard pause > 0 else { return nil }
+            // In short pieces: a signal just before the call does not interrupt it.
+            poll(nil, 0, Int32(min(pause, 100)))
+        }
+    }
+
+    /// The arguments with `--from latest` in place of where the first start began. What it was allowed to repeat it has
+    /// begun to repeat.
     private var resuming: [String] {
         var kept: [String] = []
         var skips = false
@@ -55,7 +93,7 @@ struct Supervisor {
                 skips = false
             } else if argument == "--from" {
                 skips = true
-            } else if !argument.hasPrefix("--from=") {
+            } else if !argument.hasPrefix("--from=") && argument != "--repeat-output" {
                 kept.append(argument)
             }
         }
@@ -75,16 +113,27 @@ struct Supervisor {
         var list: [UnsafeMutablePointer<CChar>?] = ([executable] + arguments).map { strdup($0) }
         list.append(nil)
         defer { for text in list { free(text) } }
+        var attributes = posix_spawnattr_t()
+        posix_spawnattr_init(&attributes)
+        defer { posix_spawnattr_destroy(&attributes) }
+        posix_spawnattr_setpgroup(&attributes, 0)
+        // This thread blocks nearly all signals, as those of a pool do: a job that inherited that could not be stopped.
+        var blocked = sigset_t()
+        sigemptyset(&blocked)
+        posix_spawnattr_setsigmask(&attributes, &blocked)
+        posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK))
         var pid = pid_t()
-        let failure = posix_spawn(&pid, executable, nil, nil, list, environ)
+        let failure = posix_spawn(&pid, executable, nil, &attributes, list, environ)
         guard failure == 0 else {
             throw ThalwegError(
                 .job, "the job cannot be started", detail: "\(executable): \(String(cString: strerror(failure)))",
                 hint: "give the path of an executable whose main type is a StreamJob")
         }
-        Self.child.store(pid, ordering: .relaxed)
+        Self.child.store(pid, ordering: .sequentiallyConsistent)
+        Self.handOn()
         var status: Int32 = 0
         while waitpid(pid, &status, 0) < 0 && errno == EINTR {}
+        Self.child.store(0, ordering: .relaxed)
         return status
     }
 }

@@ -6,79 +6,6 @@ import Testing
 import Thalweg
 import ThalwegTesting
 
-/// Holds up turns, and ends a run that never would.
-private final class Holdup: StepObserver {
-    let wantsNotes = true
-    private let decide: @Sendable (StepTurn) -> StepDecision
-    private let hear: @Sendable (String) -> Void
-    private let turns = Mutex(0)
-    private static let turnsMax = 400_000
-
-    init(
-        hear: @escaping @Sendable (String) -> Void = { _ in }, decide: @escaping @Sendable (StepTurn) -> StepDecision
-    ) {
-        self.hear = hear
-        self.decide = decide
-    }
-
-    func willTake(_ turn: StepTurn) -> StepDecision {
-        let count = turns.withLock { turns in
-            turns += 1
-            return turns
-        }
-        return count > Self.turnsMax ? .die(Mishap(text: "the job does not end")) : decide(turn)
-    }
-    func didTake(_ turn: StepTurn, _ result: PollResult) {}
-    func note(_ text: String) { hear(text) }
-}
-
-private func scheduler(_ seed: UInt64, _ observer: Holdup) -> StepScheduler {
-    StepScheduler(seed: seed, afterStep: { $0.advance(to: $0.now + 1) }, observer: observer)
-}
-
-/// Numbers into a directory of parts.
-private struct PartsJob {
-    var numbers: Int64 = 2_000
-    var parallelism = 1
-    var from: String?
-    var interval: Int64? = 20
-    var toleratedFailures = 1000
-    var mishaps = Mishaps(at: [])
-    let disk = MemoryFileSystem()
-    let checkpoints: FaultyFileSystem
-
-    init() { checkpoints = FaultyFileSystem(disk, DiskFaults()) }
-
-    func makeExecution() throws -> JobExecution {
-        let env = StreamEnvironment()
-        env.settings.parallelism = parallelism
-        env.settings.batchCapacity = 16
-        env.settings.restart = .fixedDelay(attempts: 1000, delay: 1)
-        var options = CheckpointOptions(directory: "checkpoints", fileSystem: checkpoints, from: from)
-        options.settings.interval = interval
-        options.settings.toleratedFailures = toleratedFailures
-        env.settings.checkpoints = options
-        let mishaps = mishaps
-        env.read(GeneratedSource(0..<numbers) { $0 }, name: "numbers")
-            .map { number in
-                try mishaps.pass()
-                return "\(number)"
-            }
-            .write(to: FileSink("out/", format: .lines, fileSystem: disk), name: "parts")
-        return try env.makeExecution()
-    }
-
-    var expected: [String: Int] { tally((0..<numbers).map { "\($0)" }) }
-
-    /// The lines that are visible.
-    var published: [String: Int] {
-        tally(
-            disk.paths.filter { $0.hasPrefix("out/part-") }.flatMap { path in
-                (disk.text(path) ?? "").split(separator: "\n").map(String.init)
-            })
-    }
-}
-
 @Suite struct InterruptionTests {
     /// A savepoint commits nothing: its output is what the job goes on from.
     @Test func aSavepointSurvivesACancel() async throws {
@@ -117,7 +44,9 @@ private struct PartsJob {
                 }
             },
             decide: { turn in turn == .background && acknowledged.withLock { $0 } >= 3 ? .skip : .go })
-        await #expect(throws: CancellationError.self) { try await execution.run(on: scheduler(1, observer)) }
+        await #expect(throws: CancellationError.self) {
+            try await execution.run(on: CountingJob.scheduler(1, observer))
+        }
         job.from = "latest"
         try await job.makeExecution().run(on: CountingJob.scheduler(2))
         #expect(job.published == job.expected)
@@ -136,7 +65,7 @@ private struct PartsJob {
             return chance.withLock { Int.random(in: 0..<20, using: &$0) } > 0 ? .skip : .go
         }
         let execution = try job.makeExecution()
-        try await execution.run(on: scheduler(seed, observer))
+        try await execution.run(on: CountingJob.scheduler(seed, observer))
         #expect(job.published == job.expected)
     }
 
@@ -198,7 +127,7 @@ private struct PartsJob {
         }
         let collected = Collected<CountingJob.Row>()
         let execution = try job.build(collected).makeExecution()
-        try await execution.run(on: scheduler(seed, observer))
+        try await execution.run(on: CountingJob.scheduler(seed, observer))
         #expect(tally(collected.elements) == job.expected)
         #expect(execution.checkpoints.failovers.value > 1)
     }
@@ -228,7 +157,7 @@ private struct PartsJob {
                 }
             })
         let execution = try job.makeExecution()
-        try await execution.run(on: scheduler(4, observer))
+        try await execution.run(on: CountingJob.scheduler(4, observer))
         #expect(job.published == job.expected)
         #expect(execution.checkpoints.failovers.value == 1)
     }

@@ -63,7 +63,41 @@ public final class FileSinkWriter<Element>: SinkWriter where Element: Sendable {
     private func start() throws(ThalwegError) {
         guard !isStarted else { return }
         isStarted = true
-        if context.isRecoverable { try removeStrays() }
+        guard context.isRecoverable else { return }
+        try checkPublished(after: nil)
+        try removeStrays()
+    }
+
+    /// Refuses parts that were published after the checkpoint the job goes on from, which never happens to a job that
+    /// goes on from its newest one: their records would stand there twice.
+    private func checkPublished(after checkpoint: Int64?) throws(ThalwegError) {
+        guard place.isDirectory, !context.repeatsOutput, sink.fileSystem.isDirectory(place.path),
+            let part = try publishedPart(after: checkpoint, in: place.path, depth: 0)
+        else { return }
+        throw ThalwegError(
+            .job, "an output holds records that the job would write again",
+            detail: part + (checkpoint.map { " is newer than checkpoint \($0)" } ?? " was there before the job began"),
+            hint: "start with --from latest, remove what is too new, or write beside it with --repeat-output")
+    }
+
+    private func publishedPart(
+        after checkpoint: Int64?, in directory: String, depth: Int
+    ) throws(ThalwegError) -> String? {
+        for name in try sink.fileSystem.names(in: directory) {
+            if let published = place.checkpoint(ofPart: name) {
+                if published > checkpoint ?? -1 { return directory + name }
+            } else if isPartition(name, in: directory, depth: depth),
+                let part = try publishedPart(after: checkpoint, in: directory + name + "/", depth: depth + 1)
+            {
+                return part
+            }
+        }
+        return nil
+    }
+
+    private func isPartition(_ name: String, in directory: String, depth: Int) -> Bool {
+        sink.partition != nil && depth < LocalFileSystem.depthMax && FilePlace.isValid(partition: name)
+            && sink.fileSystem.isDirectory(directory + name)
     }
 
     public func restore(_ states: [[FileSinkState]]) throws {
@@ -76,6 +110,7 @@ public final class FileSinkWriter<Element>: SinkWriter where Element: Sendable {
             barrierTime = max(barrierTime, state.time)
             if !place.isDirectory && state.isFinal { isFinished = true }
         }
+        try checkPublished(after: epoch)
         for (old, list) in states.enumerated() where old % context.parallelism == context.subtask {
             for state in list {
                 for file in state.files { try adopt(file, isOwn: old == context.subtask) }
@@ -112,9 +147,7 @@ public final class FileSinkWriter<Element>: SinkWriter where Element: Sendable {
                 guard isMine && owner.epoch >= epoch && !known.contains(path) else { continue }
                 sink.fileSystem.remove(path)
                 didRemove = true
-            } else if sink.partition != nil, depth < LocalFileSystem.depthMax, FilePlace.isValid(partition: name),
-                sink.fileSystem.isDirectory(path)
-            {
+            } else if isPartition(name, in: directory, depth: depth) {
                 try removeStrays(in: path + "/", known: known, depth: depth + 1)
             }
         }

@@ -57,6 +57,12 @@ struct FilePlace: Sendable, Hashable {
         }
     }
 
+    /// The checkpoint that a finished part appeared with, 0 for one of a job without checkpoints; nil for other names.
+    func checkpoint(ofPart name: String) -> Int64? {
+        guard name.hasPrefix("part-") else { return nil }
+        return owner(ofUnfinished: Self.unfinished(name))?.epoch
+    }
+
     /// Whether a partition's name can be a relative path of directories that readers do not pass over.
     static func isValid(partition: String) -> Bool {
         partition.split(separator: "/", omittingEmptySubsequences: false).allSatisfy { component in

@@ -21,7 +21,7 @@ public final class SinkOperator<S: Sink>: OneInputOperator {
     public convenience init(_ sink: S, in context: OperatorContext) throws {
         let seat = SinkContext(
             name: context.name, subtask: context.subtask, parallelism: context.parallelism,
-            isRecoverable: context.isRecoverable, wake: context.wake)
+            isRecoverable: context.isRecoverable, repeatsOutput: context.repeatsOutput, wake: context.wake)
         self.init(sink, try sink.makeWriter(seat), context)
     }
 

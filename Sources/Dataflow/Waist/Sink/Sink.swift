@@ -48,13 +48,17 @@ public struct SinkContext: Sendable {
     public let parallelism: Int
     /// Whether the job goes on from a checkpoint after a failure: what is unfinished then has to outlive the writer.
     public let isRecoverable: Bool
+    /// Whether output that was published after the point where the job starts may be written again. If not, a sink that
+    /// finds such output refuses to start.
+    public let repeatsOutput: Bool
     /// Makes the runtime look again at a writer that was held up, from any thread.
     public let wake: @Sendable () -> Void
 
     public init(
-        name: String, subtask: Int, parallelism: Int, isRecoverable: Bool = false,
+        name: String, subtask: Int, parallelism: Int, isRecoverable: Bool = false, repeatsOutput: Bool = false,
         wake: @escaping @Sendable () -> Void
     ) {
+        self.repeatsOutput = repeatsOutput
         self.name = name
         self.subtask = subtask
         self.parallelism = parallelism

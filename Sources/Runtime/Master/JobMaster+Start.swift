@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: Apache-2.0
+//  Where a job starts: the snapshot, and whether output would stand there twice.
+
+import ThalwegBase
+import ThalwegControl
+import ThalwegGraph
+import ThalwegOperator
+import ThalwegStorage
+
+/// Where a run starts.
+private struct StartingPoint {
+    /// Nil for the beginning.
+    var snapshot: Snapshot?
+    /// Whether `latest` means something else, so that it has to be noted where this run began.
+    var isNoted = false
+}
+
+extension JobMaster {
+    /// Builds all tasks, from a snapshot if the settings name one.
+    func start() throws {
+        var start = StartingPoint()
+        if let options = settings.checkpoints, let store = job.store {
+            try options.settings.validate()
+            try store.prepare()
+            start = try startingPoint(options, store)
+            // A directory of a higher number has files of the checkpoint to start from: they must not be written over.
+            let newest = try store.highestNumber ?? 0
+            let base = max(newest, start.snapshot?.metadata.checkpoint ?? 0)
+            job.begin(checkpoint: base)
+            coordinator = CheckpointCoordinator(
+                settings: options.settings, restored: base > 0 || start.snapshot != nil ? base : nil)
+        }
+        failover.initial = start.snapshot
+        try advisingAfterDamage(of: start.snapshot) { try deployAll(start) }
+        carryOut(coordinator.handle(.started(tasks: graph.taskIDs), now: clock.now))
+    }
+
+    private func deployAll(_ start: StartingPoint) throws {
+        let snapshot = start.snapshot
+        if let snapshot {
+            try check(snapshot)
+            try checkClaims(snapshot)
+        }
+        try makeDesks(snapshot)
+        let repeats = settings.checkpoints?.repeatsOutput ?? false
+        let restored = try deploy(graph.taskIDs, from: snapshot) {
+            // From the first output on the checkpoints of earlier runs must not be restored any more.
+            if start.isNoted { try job.store?.noteStart(from: snapshot, repeatsOutput: repeats) }
+        }
+        if let restored { try warnOfUnread(restored) }
+    }
+
+    private func check(_ snapshot: Snapshot) throws {
+        guard snapshot.metadata.maxParallelism == graph.maxParallelism else {
+            throw ThalwegError(
+                .job, "the snapshot has another number of key groups",
+                detail: "\(snapshot.path): \(snapshot.metadata.maxParallelism), the job: \(graph.maxParallelism)",
+                hint: "set max-parallelism=\(snapshot.metadata.maxParallelism)")
+        }
+        if snapshot.metadata.kind == SnapshotKind.drain.rawValue {
+            job.notices.add(
+                "warning: \(snapshot.path) was taken by a drain: event time has come to its end in it, so that records "
+                    + "with timestamps are late")
+        }
+    }
+
+    // MARK: Where
+
+    private func startingPoint(_ options: CheckpointOptions, _ store: CheckpointStore) throws -> StartingPoint {
+        guard let from = options.from else { return try freshStart(options, store) }
+        if from == "latest" {
+            let snapshot = try store.loadLatest()
+            return try goingOn(from: snapshot, store)
+        }
+        let snapshot = try store.load(from)
+        // What the newest checkpoint is need not be readable to start from another one.
+        if let latest = try? store.loadLatest(), latest.path == snapshot.path {
+            return try goingOn(from: snapshot, store)
+        }
+        let isOwn = store.path(of: snapshot.metadata.checkpoint) == snapshot.path
+        if let newest = try store.latestCheckpointID, !isOwn || snapshot.metadata.checkpoint < newest,
+            !options.repeatsOutput
+        {
+            throw ThalwegError(
+                .job, "a newer checkpoint has published output that the job would write again",
+                detail: "\(snapshot.path) is to be started from, \(store.path(of: newest)) is the newest",
+                hint: "start with --from latest, or give --repeat-output: remove what was published since first")
+        }
+        return StartingPoint(snapshot: snapshot, isNoted: true)
+    }
+
+    private func freshStart(_ options: CheckpointOptions, _ store: CheckpointStore) throws -> StartingPoint {
+        guard let newest = try store.latestCheckpointID else {
+            let record = try? store.startRecord()
+            return StartingPoint(isNoted: record != nil)
+        }
+        guard options.repeatsOutput else {
+            throw ThalwegError(
+                .job, "the directory holds checkpoints of an earlier run, whose output the job would write again",
+                detail: store.path(of: newest),
+                hint: "go on with --from latest, name another directory, or begin anew with --repeat-output: remove "
+                    + "the old output first")
+        }
+        return StartingPoint(isNoted: true)
+    }
+
+    /// The run before is continued: what it was allowed, this one is allowed too.
+    private func goingOn(from snapshot: Snapshot?, _ store: CheckpointStore) throws -> StartingPoint {
+        let newest = try store.latestCheckpointID
+        if let record = try store.startRecord(), record.repeatsOutput, newest ?? 0 <= record.base {
+            settings.checkpoints?.repeatsOutput = true
+        }
+        if let savepoint = try store.newestSavepoint(after: newest), store.path(of: savepoint) != snapshot?.path {
+            job.notices.add(
+                "note: the job does not start from the savepoint \(store.path(of: savepoint)), as savepoints publish "
+                    + "nothing; name it with --from to go on from there")
+        }
+        return StartingPoint(snapshot: snapshot)
+    }
+
+    // MARK: Damage
+
+    /// Reads a snapshot; the error that names a damaged file of it says where else to start.
+    func advisingAfterDamage(of snapshot: Snapshot?, _ body: () throws -> Void) throws {
+        do { try body() } catch var error as ThalwegError {
+            guard let snapshot, let store = job.store, error.kind == .corrupt, error.detail?.contains("chk-") == true
+            else { throw error }
+            error.hint = store.adviceAfterDamage(of: snapshot)
+            throw error
+        }
+    }
+}

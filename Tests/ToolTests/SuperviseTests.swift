@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: Apache-2.0
+//  `thalweg run --supervise`: a job that is killed starts again, and no other.
+
+import Foundation
+import Testing
+
+@Suite struct SuperviseTests {
+    /// A folder with a job that writes its arguments to a log, a line for each start, and then does what it is told.
+    private final class Stage {
+        let folder: String
+        var job: String { folder + "/job" }
+        var log: [String] {
+            ((try? String(contentsOfFile: folder + "/log", encoding: .utf8)) ?? "").split(separator: "\n").map(
+                String.init)
+        }
+
+        init(_ script: String) throws {
+            folder = NSTemporaryDirectory() + "thalweg-\(UUID().uuidString)"
+            try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+            let head = "#!/bin/sh\ncd \(folder)\necho \"$@\" >> log\nstarts=$(wc -l < log)\n"
+            try (head + script).write(toFile: job, atomically: true, encoding: .utf8)
+            try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: job)
+        }
+
+        deinit { try? FileManager.default.removeItem(atPath: folder) }
+    }
+
+    /// The tool lies beside the tests.
+    private static var tool: URL {
+        URL(fileURLWithPath: CommandLine.arguments[0]).resolvingSymlinksInPath().deletingLastPathComponent()
+            .appendingPathComponent("thalweg")
+    }
+
+    private func start(_ arguments: [String]) throws -> (process: Process, output: Pipe, errors: Pipe) {
+        let (process, output, errors) = (Process(), Pipe(), Pipe())
+        process.executableURL = Self.tool
+        process.arguments = arguments
+        (process.standardOutput, process.standardError) = (output, errors)
+        try process.run()
+        return (process, output, errors)
+    }
+
+    private func run(_ arguments: [String]) throws -> (code: Int32, errors: String) {
+        let (process, _, errors) = try start(arguments)
+        let text = String(decoding: errors.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
+        process.waitUntilExit()
+        return (process.terminationStatus, text)
+    }
+
+    private func supervise(_ stage: Stage, _ strategy: String = "fixed-delay:5:1ms", _ more: [String] = []) throws
+        -> (code: Int32, errors: String)
+    {
+        try run(
+            ["run", "--supervise", "--supervise-restart", strategy, stage.job, "--checkpoint-dir", "state"] + more)
+    }
+
+    /// KILL as by an operator or for want of memory; ILL as a trap in Swift ends a process.
+    @Test(arguments: ["KILL", "ILL", "ABRT", "SEGV"])
+    func aKilledJobStartsAgain(_ signal: String) throws {
+        let stage = try Stage("[ $starts -gt 2 ] || kill -\(signal) $$\nexit 0\n")
+        let (code, errors) = try supervise(stage)
+        #expect(code == 0)
+        let arguments = "run --checkpoint-dir state --from latest"
+        #expect(stage.log == [arguments, arguments, arguments])
+        #expect(errors.contains("\(stage.job) was killed by signal") && errors.contains("restart 2"), "\(errors)")
+    }
+
+    /// What was to be repeated is repeated once.
+    @Test func onlyTheFirstStartBeginsWhereItIsTold() throws {
+        let stage = try Stage("[ $starts -gt 1 ] || kill -KILL $$\nexit 0\n")
+        #expect(try supervise(stage, "fixed-delay:5:1ms", ["--from", "chk-3", "--repeat-output"]).code == 0)
+        #expect(
+            stage.log == [
+                "run --checkpoint-dir state --from chk-3 --repeat-output", "run --checkpoint-dir state --from latest",
+            ])
+    }
+
+    @Test func restartsAreLimited() throws {
+        let stage = try Stage("kill -KILL $$\n")
+        let (code, errors) = try supervise(stage, "fixed-delay:2:1ms")
+        #expect(code == 1 && stage.log.count == 3)
+        #expect(errors.contains("the job was killed too often") && errors.contains("--from latest"), "\(errors)")
+    }
+
+    @Test(arguments: [0, 1, 7, 64, 130])
+    func anOrderlyEndIsPassedOn(_ code: Int32) throws {
+        let stage = try Stage("exit \(code)\n")
+        #expect(try supervise(stage).code == code)
+        #expect(stage.log.count == 1)
+    }
+
+    /// The job is told once, and nothing starts again afterwards, however it ends.
+    @Test(arguments: [("TERM", "exit 5", 5), ("INT", "kill -KILL $$", 137)] as [(String, String, Int32)])
+    func aSignalIsHandedOn(_ signal: String, _ end: String, _ code: Int32) throws {
+        let stage = try Stage("trap 'echo told >> log; \(end)' \(signal)\necho ready\nwhile :; do sleep 0.02; done\n")
+        let (process, output, _) = try start([
+            "run", "--supervise", "--supervise-restart", "fixed-delay:5:1ms", stage.job, "--checkpoint-dir", "state",
+        ])
+        #expect(String(decoding: output.fileHandleForReading.availableData, as: UTF8.self) == "ready\n")
+        if signal == "INT" { process.interrupt() } else { process.terminate() }
+        process.waitUntilExit()
+        #expect(process.terminationStatus == code)
+        #expect(stage.log.dropFirst() == ["told"])
+    }
+
+    /// A terminal sends its signals to the whole group: the job has one of its own, or it would be told twice.
+    @Test func theJobHasAProcessGroupOfItsOwn() throws {
+        let stage = try Stage("[ \"$(cut -d' ' -f5 /proc/$$/stat)\" = $$ ]\n")
+        #expect(try supervise(stage).code == 0)
+    }
+
+    /// A signal during the pause before a restart ends the waiting.
+    @Test func aSignalEndsThePause() throws {
+        let stage = try Stage("kill -KILL $$\n")
+        let (process, _, errors) = try start([
+            "run", "--supervise", "--supervise-restart", "fixed-delay:5:1h", stage.job, "--checkpoint-dir", "state",
+        ])
+        _ = errors.fileHandleForReading.availableData
+        process.terminate()
+        process.waitUntilExit()
+        #expect(process.terminationStatus == 143 && stage.log.count == 1)
+    }
+
+    @Test func wrongUsage() throws {
+        let stage = try Stage("exit 0\n")
+        let (code, errors) = try supervise(stage, "sometimes")
+        #expect(code == 64 && errors.contains("'sometimes' is no strategy"), "\(errors)")
+        #expect(try run(["run", "--supervise", stage.job]).code == 64)
+        #expect(stage.log.isEmpty)
+        let query = try run(["nexmark", "run", "--query", "q0", "--restart", "sometimes"])
+        #expect(query.code == 64 && query.errors.contains("--restart"), "\(query.errors)")
+        let missing = try run(["run", "--supervise", stage.folder + "/none", "--checkpoint-dir", "state"])
+        #expect(missing.code == 1 && missing.errors.contains("the job cannot be started"), "\(missing.errors)")
+    }
+
+    /// A real job, killed twice with SIGKILL in the midst of its work, has the output of an undisturbed one.
+    @Test func theOutputIsThatOfAnUndisturbedRun() throws {
+        let stage = try Stage(
+            """
+            shift
+            newest() { ls state 2>/dev/null | sed -n 's/chk-//p' | sort -n | tail -1; }
+            kill_later() {
+                for turn in $(seq 1000); do
+                    [ "$(newest || true)" ] && [ "$(newest)" -ge $((starts * 3)) ] && kill -KILL $$ && return
+                    sleep 0.01
+                done
+            }
+            [ $starts -gt 2 ] || kill_later &
+            exec \(Self.tool.path) nexmark run --query q5 --input events.jsonl --sink out "$@"
+
+            """)
+        let events = stage.folder + "/events.jsonl"
+        #expect(try run(["nexmark", "generate", "--events", "100000", "--seed", "7", "-o", events]).code == 0)
+        let (code, errors) = try supervise(stage, "fixed-delay:5:1ms", ["--checkpoint-interval", "20ms"])
+        #expect(code == 0 && stage.log.count == 3, "\(errors)")
+        let golden = stage.folder + "/golden"
+        #expect(try run(["nexmark", "run", "--query", "q5", "--input", events, "--golden", golden]).code == 0)
+        let parts = try FileManager.default.contentsOfDirectory(atPath: stage.folder + "/out").filter {
+            $0.hasPrefix("part-")
+        }
+        let lines = try parts.flatMap { name in
+            try String(contentsOfFile: stage.folder + "/out/" + name, encoding: .utf8).split(separator: "\n")
+                .map(String.init)
+        }
+        let expected = try String(contentsOfFile: golden, encoding: .utf8).split(separator: "\n").map(String.init)
+        #expect(lines.sorted() == expected.sorted() && !expected.isEmpty)
+    }
+}
