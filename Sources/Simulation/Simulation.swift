@@ -105,7 +105,9 @@ public final class Simulation: Sendable {
         do {
             try await start(world, settings, seed: random.next())
             world.trace("the job has ended")
-            return .finished
+            // Whoever dies while it tidies up is started again, and must find nothing left to do.
+            guard let death = world.state.withLock({ $0.death }) else { return .finished }
+            return try await revive(world, settings, after: death, seed: random.next())
         } catch {
             if case .hung(let reason)? = error as? LifeEnd { return .failed(reason) }
             let (death, struck) = world.state.withLock { ($0.death, $0.firedInLife) }
