@@ -246,11 +246,12 @@ struct Damage {
         let newest = world.completeCheckpoint
         guard newest > 0 else { return nil }
         let files = world.disk.contents
-        let directory = SimulatedWorld.checkpointDirectory + "/chk-\(newest)/"
-        let paths = files.paths.filter { path in
-            let name = path.dropFirst(directory.count)
-            return path.hasPrefix(directory) && (name == CheckpointStore.metadataName || name.hasSuffix(".segment"))
-        }
+        let store = CheckpointStore(root: SimulatedWorld.checkpointDirectory, fileSystem: files)
+        // Not what an earlier attempt left beside them: nobody reads that.
+        let metadata = (try? store.list())?.first { $0.checkpoint == newest }?.metadata
+        let paths =
+            [store.path(of: newest) + "/" + CheckpointStore.metadataName]
+            + (metadata?.files ?? []).map { store.root + "/" + $0.path }.sorted()
         var random = SeededRandom(seed: seed)
         guard !paths.isEmpty else { return nil }
         path = paths[Int(random.next() % UInt64(paths.count))]

@@ -69,6 +69,8 @@ import ThalwegSimulation
         (2739, 158, "powerLoss@record:217,fullDisk-6@turn:434,slowDisk-27@disk:41"),
         // The last snapshots of an attempt that was over were left beside the files of a complete checkpoint.
         (11035, 228, "fullDisk-6@turn:375"), (2150, 240, "tornWrite-408@record:218,fullDisk-1@turn:128"),
+        // A directory was there but not durable, as the process that made it had failed.
+        (46352, 77, "powerLoss@record:77,fullDisk-3@disk:2"),
         // The process died while it tidied up after its end.
         (3195, 240, "powerLoss@record:81,corruption-461@disk:109"),
     ])

@@ -184,6 +184,18 @@ import ThalwegTesting
         #expect(try store.highestNumber == 2)
     }
 
+    /// A process made the directory and failed before it was durable; the next one finds it there.
+    @Test func aDirectoryThatIsThereIsMadeDurable() throws {
+        let disk = CrashDisk()
+        try disk.makeDirectory("jobs/ck")
+        let store = CheckpointStore(root: "jobs/ck", fileSystem: disk)
+        try store.prepare()
+        try write(store, 1)
+        let left = CheckpointStore(root: "jobs/ck", fileSystem: disk.survivor(.least))
+        #expect(try left.latestCheckpointID == 1)
+        try left.load().verify()
+    }
+
     @Test func aCancelledOrFailedWriteLeavesNothing() throws {
         let memory = MemoryFileSystem()
         let faulty = FaultyFileSystem(memory, DiskFaults())

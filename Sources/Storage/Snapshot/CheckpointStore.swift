@@ -56,12 +56,12 @@ public struct CheckpointStore: Sendable {
     /// what attempts of tasks that were over left beside the files of complete ones.
     public func prepare() throws {
         let probe = root + "/" + Self.probeName
-        // Directories that are made here must survive a loss of power, as the checkpoints in them do.
+        // Directories must survive a loss of power, as the checkpoints in them do: those that are made here, and those
+        // that a process made which failed before it could make them durable.
         let parents = root.indices.filter { root[$0] == "/" && $0 != root.startIndex }.map { String(root[..<$0]) }
-        let missing = (parents + [root]).filter { !fileSystem.isDirectory($0) }
         do {
             try fileSystem.makeDirectory(root)
-            for path in missing { try fileSystem.syncDirectory(Self.parent(of: path)) }
+            for path in parents + [root] { try fileSystem.syncDirectory(Self.parent(of: path)) }
             let output = try fileSystem.create(probe)
             defer { output.close() }
             try [UInt8](Self.probeName.utf8).withUnsafeBytes { try output.write($0) }
