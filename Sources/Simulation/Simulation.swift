@@ -28,7 +28,7 @@ public struct SimulationResult: Sendable {
 
     /// The options that repeat the run.
     public var replay: String {
-        "simulate --seed \(seed) --records \(plan.records) --faults \"\(plan)\" --trace"
+        "simulate --scenario \"\(scenario)\" --seed \(seed) --records \(plan.records) --faults \"\(plan)\" --trace"
     }
 }
 
