@@ -4,6 +4,8 @@ import PackageDescription
 
 let thalweg: Target.Dependency = .product(name: "Thalweg", package: "thalweg")
 
+let simulation: Target.Dependency = .product(name: "ThalwegSimulation", package: "thalweg")
+
 let package = Package(
     name: "thalweg-examples",
     dependencies: [
@@ -18,6 +20,7 @@ let package = Package(
         .executableTarget(name: "sessions", dependencies: [thalweg]),
         .executableTarget(name: "dead-letters", dependencies: [thalweg]),
         .executableTarget(name: "enrich", dependencies: [thalweg]),
+        .executableTarget(name: "under-faults", dependencies: [thalweg, simulation]),
         .executableTarget(
             name: "embedded",
             dependencies: [
@@ -32,8 +35,9 @@ let package = Package(
         .testTarget(
             name: "ExamplesTests",
             dependencies: [
-                "first-job", "hot-items", "hourly-delays", "sessions", "dead-letters", "enrich", "embedded", "Snippets",
-                thalweg,
+                "first-job", "hot-items", "hourly-delays", "sessions", "dead-letters", "enrich", "embedded",
+                "under-faults",
+                "Snippets", thalweg, simulation,
                 .product(name: "ThalwegTesting", package: "thalweg"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),

@@ -70,6 +70,8 @@ extension SimulatedWorld {
         // What a full disk did not let go of, and the last snapshots of earlier attempts, go at the next start.
         let wasFull = state.withLock { state in
             state.fullUntil = 0
+            // What has not struck by now comes after the end.
+            state.faults = []
             return state.fired.contains { $0.kind == .fullDisk || $0.kind == .failure }
         }
         if wasFull { try? store.prepare() }

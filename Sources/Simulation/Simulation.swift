@@ -28,7 +28,7 @@ public struct SimulationResult: Sendable {
 
     /// The options that repeat the run.
     public var replay: String {
-        "simulate --seed \(seed) --records \(plan.records) --faults \"\(plan)\" --trace"
+        "simulate --scenario \"\(scenario)\" --seed \(seed) --records \(plan.records) --faults \"\(plan)\" --trace"
     }
 }
 
@@ -105,7 +105,9 @@ public final class Simulation: Sendable {
         do {
             try await start(world, settings, seed: random.next())
             world.trace("the job has ended")
-            return .finished
+            // Whoever dies while it tidies up is started again, and must find nothing left to do.
+            guard let death = world.state.withLock({ $0.death }) else { return .finished }
+            return try await revive(world, settings, after: death, seed: random.next())
         } catch {
             if case .hung(let reason)? = error as? LifeEnd { return .failed(reason) }
             let (death, struck) = world.state.withLock { ($0.death, $0.firedInLife) }
@@ -244,11 +246,12 @@ struct Damage {
         let newest = world.completeCheckpoint
         guard newest > 0 else { return nil }
         let files = world.disk.contents
-        let directory = SimulatedWorld.checkpointDirectory + "/chk-\(newest)/"
-        let paths = files.paths.filter { path in
-            let name = path.dropFirst(directory.count)
-            return path.hasPrefix(directory) && (name == CheckpointStore.metadataName || name.hasSuffix(".segment"))
-        }
+        let store = CheckpointStore(root: SimulatedWorld.checkpointDirectory, fileSystem: files)
+        // Not what an earlier attempt left beside them: nobody reads that.
+        let metadata = (try? store.list())?.first { $0.checkpoint == newest }?.metadata
+        let paths =
+            [store.path(of: newest) + "/" + CheckpointStore.metadataName]
+            + (metadata?.files ?? []).map { store.root + "/" + $0.path }.sorted()
         var random = SeededRandom(seed: seed)
         guard !paths.isEmpty else { return nil }
         path = paths[Int(random.next() % UInt64(paths.count))]

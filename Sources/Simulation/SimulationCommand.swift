@@ -59,9 +59,10 @@ public struct SimulationCommand<Provider: ScenarioProvider>: AsyncParsableComman
             }
         }
         let seconds = max(start.secondsSince, 0.000_001)
+        // With a trace all that is printed is a function of the seed: two runs can be compared.
         print(
-            "\(count) seeds, \(failed) failed, \(lives) lives, \(turns) turns, "
-                + "\(Int(Double(count) / seconds * 60)) seeds per minute")
+            "\(count) seeds, \(failed) failed, \(lives) lives, \(turns) turns"
+                + (trace ? "" : ", \(Int(Double(count) / seconds * 60)) seeds per minute"))
         if failed > 0 { throw ExitCode.failure }
     }
 

@@ -184,6 +184,19 @@ private let isFull = ProcessInfo.processInfo.environment["THALWEG_FULL"] == "1"
         #expect(disk.paths == others.sorted())
     }
 
+    /// One that came back after a loss of power would stay for ever: later checkpoints take it for a file of theirs.
+    @Test func straysDoNotComeBack() throws {
+        let disk = CrashDisk()
+        let stray = "out/.part-0000000000-000-0007.csv.inprogress"
+        let output = try disk.create(stray)
+        try output.sync()
+        output.close()
+        for directory in ["out", "."] { try disk.syncDirectory(directory) }
+        #expect(disk.survivor(.least).paths == [stray])
+        _ = try writer(FileSink<Row>("out/", format: try .csv(), fileSystem: disk)).prepare(request(1))
+        #expect(disk.survivor(.least).paths == [])
+    }
+
     @Test func markersOfPartitions() throws {
         for moment in [PartitionCommit.Moment.afterCheckpoint, .whenFinished] {
             let disk = MemoryFileSystem()

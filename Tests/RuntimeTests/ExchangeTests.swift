@@ -172,6 +172,43 @@ import Thalweg
         }
     }
 
+    @Test func barriersOfNewerCheckpointsStayInLine() {
+        let channel = Channel(wakeConsumer: {}, wakeProducer: {})
+        func text(_ packet: Packet?) -> String {
+            switch packet {
+            case .signal(.barrier(let barrier)): "barrier \(barrier.checkpoint)"
+            case .signal(.splitFinished(let number)): "\(number)"
+            case .signal, .batch: "another"
+            case nil: "none"
+            }
+        }
+        for checkpoint in [4, 5, 6] as [Int64] {
+            channel.send(.signal(.splitFinished(Int32(checkpoint))))
+            channel.send(.signal(.barrier(CheckpointBarrier(checkpoint: checkpoint, time: 0))))
+        }
+        let taken = (0..<5).map { _ in text(channel.receive(barrierMax: 5)) }
+        #expect(taken == ["4", "barrier 4", "5", "barrier 5", "6"])
+        #expect(text(channel.receive(barrierMax: 5)) == "none" && channel.queuedBarrier(after: 5)?.checkpoint == 6)
+        #expect(text(channel.receive()) == "barrier 6" && text(channel.receive()) == "none")
+    }
+
+    /// With several checkpoints under way each would give up the one before.
+    @Test func anOvertakenCheckpointHoldsBackNewerBarriers() {
+        func barrier(_ checkpoint: Int64) -> CheckpointBarrier {
+            CheckpointBarrier(checkpoint: checkpoint, time: 0, alignmentTimeout: 0)
+        }
+        var aligner = BarrierAligner(inputs: 3)
+        #expect(aligner.barrierMax(of: 0) == .max)
+        #expect(aligner.overtake(barrier(4), foundIn: [0]) == [])
+        #expect((0..<3).map(aligner.barrierMax) == [4, .max, .max])
+        #expect(aligner.arrive(barrier(4), from: 2) == [] && aligner.barrierMax(of: 2) == 4)
+        // An input that skips a checkpoint will never send its barrier.
+        var skipping = aligner
+        #expect(skipping.arrive(barrier(5), from: 1) == [.abandon(barrier(4))])
+        #expect(aligner.arrive(barrier(4), from: 1) == [.recorded(barrier(4))])
+        #expect((0..<3).map(aligner.barrierMax) == [.max, .max, .max])
+    }
+
     @Test func aChannelKeepsFewEmptiedBatches() {
         let channel = Channel(wakeConsumer: {}, wakeProducer: {})
         for _ in 0..<100 { channel.recycle(Batch<Int>(capacity: 1)) }

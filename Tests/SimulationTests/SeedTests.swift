@@ -40,6 +40,16 @@ import ThalwegSimulation
         }
     }
 
+    /// Also in another process, with other addresses and other seeds of hash tables.
+    @Test func sameSeedSameTraceInAnotherProcess() async throws {
+        let child = await #expect(processExitsWith: .success, observing: [\.standardOutputContent]) {
+            for line in try await Simulation(WindowedScenario.make()).run(seed: 7, tracing: true).trace { print(line) }
+        }
+        let told = String(decoding: child?.standardOutputContent ?? [], as: UTF8.self)
+        let trace = try await Simulation(WindowedScenario.make()).run(seed: 7, tracing: true).trace
+        #expect(trace.count > 100 && told.contains(trace.joined(separator: "\n") + "\n"))
+    }
+
     /// Runs that once failed, each for a reason of its own.
     @Test(arguments: [
         // The output of tasks that had ended was committed with a checkpoint that did not have it.
@@ -57,6 +67,12 @@ import ThalwegSimulation
         // A barrier overtook what was in flight in the snapshot that the task had started from.
         (385, 207, "corruption-680@record:240,fullDisk-2@turn:428"),
         (2739, 158, "powerLoss@record:217,fullDisk-6@turn:434,slowDisk-27@disk:41"),
+        // The last snapshots of an attempt that was over were left beside the files of a complete checkpoint.
+        (11035, 228, "fullDisk-6@turn:375"), (2150, 240, "tornWrite-408@record:218,fullDisk-1@turn:128"),
+        // A directory was there but not durable, as the process that made it had failed.
+        (46352, 77, "powerLoss@record:77,fullDisk-3@disk:2"),
+        // The process died while it tidied up after its end.
+        (3195, 240, "powerLoss@record:81,corruption-461@disk:109"),
     ])
     func whatOnceFailed(_ seed: UInt64, _ records: Int, _ faults: String) async throws {
         let plan = FaultPlan(

@@ -130,6 +130,72 @@ import ThalwegTesting
         try store.discard(checkpoint: 77)
     }
 
+    /// The last snapshot of an attempt that was over lies beside the files of a checkpoint that did without it.
+    @Test func strayFilesOfCompleteCheckpointsGo() throws {
+        let disk = MemoryFileSystem()
+        let store = try store(disk)
+        let written = try write(store, 2)
+        try store.complete(metadata(3, [written.files[0]]))
+        let kept = disk.paths
+        for name in ["chk-2/op-0-final.segment", "chk-3/op-1-final.segment"] { disk["ck/" + name] = [1] }
+        disk["ck/chk-3/remarks"] = [1]
+        try store.prepare()
+        #expect(disk.paths == (kept + ["ck/chk-3/remarks"]).sorted())
+        for checkpoint in ["chk-2", "chk-3"] { try store.load(checkpoint).verify() }
+    }
+
+    /// What a damaged checkpoint refers to is not known, and it may be mended: nothing that it may need goes.
+    @Test func filesOfADamagedCheckpointStay() throws {
+        let disk = MemoryFileSystem()
+        let store = try store(disk)
+        let written = try write(store, 2)
+        try store.complete(metadata(3, [written.files[0]]))
+        try store.discard(checkpoint: 2)
+        let kept = disk.paths
+        #expect(kept == ["ck/" + written.files[0].path, "ck/chk-3/_metadata"])
+        let copy = disk["ck/chk-3/_metadata"]
+        disk["ck/chk-3/_metadata"] = [1]
+        try store.prepare()
+        fails(.corrupt, "chk-3") { _ = try store.load() }
+        disk["ck/chk-3/_metadata"] = copy
+        try store.prepare()
+        #expect(disk.paths == kept)
+        try store.load().verify()
+    }
+
+    /// The last state of a task that has ended lies in a directory of a checkpoint that is given up: it is kept for
+    /// those to come, and the numbers of another run begin above that directory.
+    @Test func lastFilesOutliveTheirCheckpoint() throws {
+        let disk = MemoryFileSystem()
+        let store = try store(disk)
+        try write(store, 2)
+        let last = try #require(
+            try store.writeSegment(
+                checkpoint: 5, name: "op-0-final", operators: ["op"], subtask: 0,
+                parts: [part(descriptor("op", "rules", .broadcast), [([1], [2])])], isCancelled: { false }))
+        disk["ck/chk-5/op-1.segment"] = [1]
+        try store.discard(checkpoint: 5, keeping: [last.path])
+        #expect(disk.paths.filter { $0.hasPrefix("ck/chk-5/") } == ["ck/" + last.path])
+        try store.complete(metadata(4, [last]))
+        try store.prepare()
+        #expect(disk["ck/" + last.path] != nil)
+        #expect(try store.latestCheckpointID == 4 && store.highestNumber == 5)
+        try store.discard(checkpoint: 4)
+        #expect(try store.highestNumber == 2)
+    }
+
+    /// A process made the directory and failed before it was durable; the next one finds it there.
+    @Test func aDirectoryThatIsThereIsMadeDurable() throws {
+        let disk = CrashDisk()
+        try disk.makeDirectory("jobs/ck")
+        let store = CheckpointStore(root: "jobs/ck", fileSystem: disk)
+        try store.prepare()
+        try write(store, 1)
+        let left = CheckpointStore(root: "jobs/ck", fileSystem: disk.survivor(.least))
+        #expect(try left.latestCheckpointID == 1)
+        try left.load().verify()
+    }
+
     @Test func aCancelledOrFailedWriteLeavesNothing() throws {
         let memory = MemoryFileSystem()
         let faulty = FaultyFileSystem(memory, DiskFaults())

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//  The code that the documentation shows is code that compiles: each block stands in the sources of the examples.
+//  The code that the documentation shows is code that compiles: each block stands in the examples or their tests.
 
 import Foundation
 import Testing
@@ -33,11 +33,11 @@ import ThalwegTesting
 
     @Test(arguments: documents)
     func showsCodeThatCompiles(document: URL) throws {
-        let sources = try Self.files(below: "Examples/Sources", ending: "swift")
+        let sources = try ["Examples/Sources", "Examples/Tests"].flatMap { Self.files(below: $0, ending: "swift") }
             .map { Self.flat(try String(contentsOf: $0, encoding: .utf8)) }
         for block in Self.blocks(of: try String(contentsOf: document, encoding: .utf8)) {
             let code = Self.flat(block)
-            #expect(sources.contains { $0.contains(code) }, "not in Examples/Sources:\n\(block)")
+            #expect(sources.contains { $0.contains(code) }, "not in the examples:\n\(block)")
         }
     }
 

@@ -41,6 +41,14 @@ struct BarrierAligner: Sendable {
     /// Whether an input has to wait for the others.
     func isBlocked(_ input: Int) -> Bool { barrier != nil && !isOvertaken && hasArrived[input] }
 
+    /// The newest checkpoint whose barrier may be taken from an input. While others are recorded for an overtaken one,
+    /// the barriers of newer checkpoints wait: taking them would give it up, and with several checkpoints under way
+    /// each would give up the one before, for ever.
+    func barrierMax(of input: Int) -> Int64 {
+        guard isOvertaken, hasArrived[input], let barrier else { return .max }
+        return barrier.checkpoint
+    }
+
     /// Whether what comes from an input belongs to the checkpoint as in flight.
     func isRecording(_ input: Int) -> Bool { isOvertaken && !hasArrived[input] && !isFinished[input] }
 

@@ -83,10 +83,12 @@ final class Channel: ExchangeChannel, Sendable {
         return before
     }
 
-    func receive() -> Packet? {
+    /// - Parameter barrierMax: barriers of newer checkpoints stay in line, and what lies behind them.
+    func receive(barrierMax: Int64 = .max) -> Packet? {
         let (packet, wasFull) = contents.withLock { contents -> (Packet?, Bool) in
             guard contents.head < contents.packets.count else { return (nil, false) }
             let packet = contents.packets[contents.head]
+            if case .signal(.barrier(let barrier)) = packet, barrier.checkpoint > barrierMax { return (nil, false) }
             contents.packets[contents.head] = .signal(.flush)  // lets go of the batch
             contents.head += 1
             if contents.head == contents.packets.count {

@@ -70,11 +70,7 @@ extension ExecutionTask {
     func overtakeIfDue() throws -> Bool {
         // What was in flight before is in no channel and in no state: it goes first.
         guard backlog.isEmpty else { return false }
-        if aligner.isOvertaken {
-            // What is still being recorded may belong to a checkpoint that was given up long ago.
-            guard queuedBarrier != nil, let old = aligner.giveUp() else { return false }
-            abandon(old)
-        }
+        if let barrier = aligner.barrier, aligner.isOvertaken { return try catchUp(with: barrier) }
         if aligner.barrier == nil {
             guard let barrier = queuedBarrier, let timeout = barrier.alignmentTimeout else { return false }
             guard barrier.time + timeout <= timers.now else {
@@ -89,13 +85,39 @@ extension ExecutionTask {
         return true
     }
 
-    /// A barrier that lies in a channel behind records. One of a checkpoint that a newer one has made obsolete is
-    /// passed over: its snapshot would come after the newer one's.
+    /// The oldest barrier that lies in a channel behind records. One of a checkpoint that a newer one has made obsolete
+    /// is passed over: its snapshot would come after the newer one's.
     private var queuedBarrier: CheckpointBarrier? {
+        var oldest: CheckpointBarrier?
         for (index, input) in inputs.enumerated() where aligner.isExpected(index) {
-            if let barrier = input.channel.queuedBarrier(after: aligner.latest) { return barrier }
+            guard let barrier = input.channel.queuedBarrier(after: aligner.latest) else { continue }
+            if barrier.checkpoint < oldest?.checkpoint ?? .max { oldest = barrier }
         }
-        return nil
+        return oldest
+    }
+
+    /// While what is in flight is recorded: takes the missing barriers out of their lines as soon as they are there.
+    private func catchUp(with barrier: CheckpointBarrier) throws -> Bool {
+        // Others may have given it up long ago, and will never send its barrier.
+        var isLost = job.isAborted(barrier.checkpoint)
+        var didTake = false
+        for (index, input) in inputs.enumerated() where !isLost && aligner.isExpected(index) {
+            guard let next = input.channel.queuedBarrier(after: barrier.checkpoint - 1) else { continue }
+            // Barriers come in order: behind a newer one there is none to wait for.
+            guard next.checkpoint == barrier.checkpoint else {
+                isLost = true
+                continue
+            }
+            for case .batch(let batch) in input.channel.takeBarrier(of: barrier.checkpoint) ?? [] {
+                try record(batch, from: index)
+            }
+            didTake = true
+            try carryOut(aligner.arrive(barrier, from: index))
+            if aligner.barrier == nil { return true }
+        }
+        guard isLost, let lost = aligner.giveUp() else { return didTake }
+        abandon(lost)
+        return true
     }
 
     private func overtake(_ barrier: CheckpointBarrier) throws {

@@ -98,15 +98,19 @@ final class ExecutionTask {
     /// Does a bounded amount of work: at most one batch of a source or one packet of each input.
     func poll() throws -> PollResult {
         if isFinished { return .finished }
-        if try obey() { return isFinished ? .finished : .progress }
-        if isSuspended { return .idle }
+        // Commands and barriers take no turn from the records: checkpoints that follow one another closely would stop
+        // the job else.
+        let obeyed = try obey()
+        if isFinished { return .finished }
+        if isSuspended { return obeyed ? .progress : .idle }
         let due = try timers.fireDue()
         let fired = try pump() || due
         owesFlush = owesFlush || fired
-        if try overtakeIfDue() { return .progress }
+        let overtook = try overtakeIfDue()
+        let didWork = obeyed || fired || overtook
         if isHeldUp {
             heldUp.time = timers.now
-            return fired ? .progress : .idle
+            return didWork ? .progress : .idle
         }
         if let packet = backlog.popLast() {
             try packet()
@@ -131,7 +135,7 @@ final class ExecutionTask {
             try finish()
             return .finished
         }
-        return fired && result == .idle ? .progress : result
+        return didWork && result == .idle ? .progress : result
     }
 
     /// Lets operators emit what became ready outside, from the end of the chain to its head, as far as there is room.
@@ -160,7 +164,8 @@ final class ExecutionTask {
             let index = nextInput
             nextInput = nextInput + 1 == inputs.count ? 0 : nextInput + 1
             if aligner.isBlocked(index) { continue }
-            guard let packet = inputs[index].channel.receive() else { continue }
+            guard let packet = inputs[index].channel.receive(barrierMax: aligner.barrierMax(of: index))
+            else { continue }
             progressed = true
             try take(packet, from: index)
             if isSuspended || isHeldUp { break }

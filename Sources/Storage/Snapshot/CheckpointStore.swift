@@ -31,6 +31,7 @@ public struct CheckpointStore: Sendable {
     public static let metadataName = "_metadata"
     private static let unfinishedMetadataName = "_metadata.unfinished"
     private static let probeName = ".thalweg-probe"
+    private static let segmentEnding = ".segment"
 
     public let root: String
     let fileSystem: any FileSystem
@@ -51,15 +52,16 @@ public struct CheckpointStore: Sendable {
 
     // MARK: Before a job starts
 
-    /// Makes the root, proves that it can be written, and removes what checkpoints that were never completed left.
+    /// Makes the root, proves that it can be written, and removes what checkpoints that were never completed left, and
+    /// what attempts of tasks that were over left beside the files of complete ones.
     public func prepare() throws {
         let probe = root + "/" + Self.probeName
-        // Directories that are made here must survive a loss of power, as the checkpoints in them do.
+        // Directories must survive a loss of power, as the checkpoints in them do: those that are made here, and those
+        // that a process made which failed before it could make them durable.
         let parents = root.indices.filter { root[$0] == "/" && $0 != root.startIndex }.map { String(root[..<$0]) }
-        let missing = (parents + [root]).filter { !fileSystem.isDirectory($0) }
         do {
             try fileSystem.makeDirectory(root)
-            for path in missing { try fileSystem.syncDirectory(Self.parent(of: path)) }
+            for path in parents + [root] { try fileSystem.syncDirectory(Self.parent(of: path)) }
             let output = try fileSystem.create(probe)
             defer { output.close() }
             try [UInt8](Self.probeName.utf8).withUnsafeBytes { try output.write($0) }
@@ -75,8 +77,12 @@ public struct CheckpointStore: Sendable {
         // What a damaged one refers to is not known, and its metadata may be brought back from a copy.
         guard complete.allSatisfy({ (try? readMetadata(directory($0))) != nil }) else { return }
         let referenced = try referencedPaths(without: nil)
-        for checkpoint in try checkpoints() where try !isComplete(checkpoint) {
-            try removeFiles(of: checkpoint, except: referenced)
+        for checkpoint in try checkpoints() {
+            if try isComplete(checkpoint) {
+                try removeStrays(in: checkpoint, except: referenced)
+            } else {
+                try removeFiles(of: checkpoint, except: referenced)
+            }
         }
     }
 
@@ -209,6 +215,16 @@ public struct CheckpointStore: Sendable {
         for name in names where !kept.contains(name) { try fileSystem.removeTree(path + "/" + name) }
     }
 
+    /// The last snapshot of a task that started again lies in the directory of a checkpoint that the next attempt may
+    /// have completed without it. Files that are no segments are not ours.
+    private func removeStrays(in checkpoint: Int64, except referenced: Set<String>) throws {
+        let path = directory(checkpoint)
+        for name in try fileSystem.names(in: path) where name.hasSuffix(Self.segmentEnding) {
+            guard !referenced.contains(Self.directoryName(checkpoint) + "/" + name) else { continue }
+            try fileSystem.removeFile(path + "/" + name)
+        }
+    }
+
     private func referencedPaths(without excluded: Int64?) throws -> Set<String> {
         var paths: Set<String> = []
         for checkpoint in try checkpoints() where try checkpoint != excluded && isComplete(checkpoint) {
@@ -264,7 +280,7 @@ public struct CheckpointStore: Sendable {
         if out.utf8.count > namesMax {
             out = String(out.prefix(namesMax)) + "-" + Array(name.utf8).withUnsafeBytes(\.checksum).hex
         }
-        return out + ".segment"
+        return out + Self.segmentEnding
     }
 }
 

@@ -34,6 +34,7 @@ struct CountingJob {
     var interval: Int64? = 40
     var from: String?
     var batchCapacity = 16
+    var concurrentMax = 1
 
     struct Row: Hashable, Codable, Sendable {
         var kind: String
@@ -72,6 +73,7 @@ struct CountingJob {
         options.settings.interval = interval
         options.settings.alignmentTimeout = isUnaligned ? 0 : nil
         options.settings.toleratedFailures = 1000
+        options.settings.concurrentMax = concurrentMax
         env.settings.checkpoints = options
         let mishaps = mishaps
         let source = env.read(GeneratedSource(0..<numbers) { $0 }, name: "numbers")

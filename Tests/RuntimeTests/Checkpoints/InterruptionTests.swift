@@ -132,6 +132,57 @@ import ThalwegTesting
         #expect(execution.checkpoints.failovers.value > 1)
     }
 
+    /// Checkpoints follow one another as closely as can be, several are under way, and their barriers overtake: records
+    /// move on all the same, and the checkpoints become complete.
+    @Test(arguments: 0..<4 as Range<UInt64>)
+    func checkpointsWithoutAPause(_ seed: UInt64) async throws {
+        var job = CountingJob()
+        job.isUnaligned = true
+        (job.interval, job.concurrentMax, job.numbers) = (2, 3, 1_000)
+        let chance = Mutex(SeededRandom(seed: seed &+ 5))
+        let observer = Holdup { turn in
+            guard case .task(_, 0, let isSource) = turn, !isSource else { return .go }
+            return chance.withLock { Int.random(in: 0..<6, using: &$0) } > 0 ? .skip : .go
+        }
+        let collected = Collected<CountingJob.Row>()
+        let execution = try job.build(collected).makeExecution()
+        try await execution.run(on: scheduler(seed, observer))
+        #expect(tally(collected.elements) == job.expected)
+        // Where nothing moves time jumps to the timeout of a checkpoint: some are given up.
+        #expect(execution.checkpoints.completed.value > 5)
+    }
+
+    /// Where all tasks have their turns no checkpoint is given up for a newer one.
+    @Test(arguments: 0..<4 as Range<UInt64>)
+    func checkpointsUnderWaySideBySide(_ seed: UInt64) async throws {
+        var job = CountingJob()
+        job.isUnaligned = true
+        (job.interval, job.concurrentMax, job.numbers) = (2, 3, 1_000)
+        let collected = Collected<CountingJob.Row>()
+        let execution = try job.build(collected).makeExecution()
+        try await execution.run(on: scheduler(seed, Holdup { _ in .go }))
+        #expect(tally(collected.elements) == job.expected)
+        #expect(execution.checkpoints.completed.value > 5 && execution.checkpoints.failed.value == 0)
+    }
+
+    /// The same, with failures from which the job goes back.
+    @Test(arguments: 0..<4 as Range<UInt64>)
+    func checkpointsUnderWayAndFailures(_ seed: UInt64) async throws {
+        var random = SeededRandom(seed: seed)
+        var job = CountingJob()
+        job.isUnaligned = true
+        (job.interval, job.concurrentMax, job.numbers) = (3, 2, 600)
+        job.mishaps = Mishaps(at: Set((0..<5).map { _ in Int.random(in: 1...900, using: &random) }))
+        let chance = Mutex(SeededRandom(seed: seed &+ 9))
+        let observer = Holdup { turn in
+            guard case .task(_, _, let isSource) = turn, !isSource else { return .go }
+            return chance.withLock { Int.random(in: 0..<3, using: &$0) } > 0 ? .skip : .go
+        }
+        let collected = Collected<CountingJob.Row>()
+        try await job.build(collected).makeExecution().run(on: scheduler(seed, observer))
+        #expect(tally(collected.elements) == job.expected)
+    }
+
     /// A task fails while all of the job is about to be restarted: that restart takes it in.
     @Test func aFailureJoinsTheRestartOfTheWholeJob() async throws {
         var job = PartsJob()
