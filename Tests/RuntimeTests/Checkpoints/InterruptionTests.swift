@@ -146,7 +146,7 @@ import ThalwegTesting
         }
         let collected = Collected<CountingJob.Row>()
         let execution = try job.build(collected).makeExecution()
-        try await execution.run(on: scheduler(seed, observer))
+        try await execution.run(on: CountingJob.scheduler(seed, observer))
         #expect(tally(collected.elements) == job.expected)
         // Where nothing moves time jumps to the timeout of a checkpoint: some are given up.
         #expect(execution.checkpoints.completed.value > 5)
@@ -160,7 +160,7 @@ import ThalwegTesting
         (job.interval, job.concurrentMax, job.numbers) = (2, 3, 1_000)
         let collected = Collected<CountingJob.Row>()
         let execution = try job.build(collected).makeExecution()
-        try await execution.run(on: scheduler(seed, Holdup { _ in .go }))
+        try await execution.run(on: CountingJob.scheduler(seed, Holdup { _ in .go }))
         #expect(tally(collected.elements) == job.expected)
         #expect(execution.checkpoints.completed.value > 5 && execution.checkpoints.failed.value == 0)
     }
@@ -179,7 +179,7 @@ import ThalwegTesting
             return chance.withLock { Int.random(in: 0..<3, using: &$0) } > 0 ? .skip : .go
         }
         let collected = Collected<CountingJob.Row>()
-        try await job.build(collected).makeExecution().run(on: scheduler(seed, observer))
+        try await job.build(collected).makeExecution().run(on: CountingJob.scheduler(seed, observer))
         #expect(tally(collected.elements) == job.expected)
     }
 
