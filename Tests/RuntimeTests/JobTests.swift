@@ -129,7 +129,7 @@ struct Sum: AggregateFunction {
         let valve = Valve()
         env.numbers(1...100).global().map { $0 }.rebalance().map { $0 }.write(to: .collect(out))
         env.numbers(1...10).global().write(to: ValveSink<Int64>(valve))
-        try await env.run(schedule, limit: .seconds(20))
+        try await env.run(schedule, limit: .seconds(600))
         #expect(out.elements.sorted() == Array(1...100))
         #expect(valve.now.published == 3, "every subtask of the sink publishes, also those without input")
     }
@@ -219,7 +219,7 @@ struct Sum: AggregateFunction {
         let execution = try env.makeExecution()
         let run = Task { try await execution.run(on: WorkerPool(workers: 2)) }
         defer { run.cancel() }
-        try await within(.seconds(10)) { while out.count < 3 { try await Task.sleep(for: .milliseconds(5)) } }
+        try await within(.seconds(600)) { while out.count < 3 { try await Task.sleep(for: .milliseconds(5)) } }
         #expect(out.elements.sorted() == [1, 2, 3])
         script.endAll()
         try await within { try await run.value }
