@@ -25,8 +25,8 @@ struct CheckpointCheck: AsyncParsableCommand {
     private static let flink = "Flink 2.3.0 on the count: wall +17.4 %"
 
     private struct Figures {
-        var wall = Double.infinity
-        var cpu = Double.infinity
+        var wall = 0.0
+        var cpu = 0.0
         var completed = 0
         var pauseMillis = 0.0
         var durationMillis = 0
@@ -49,36 +49,45 @@ struct CheckpointCheck: AsyncParsableCommand {
     // MARK: Cost
 
     private func compare(_ name: String, _ build: (StreamEnvironment) throws -> Void) async throws -> Bool {
-        var (off, on) = (Figures(), Figures())
-        for _ in 0..<3 {
-            try await measure(&off, interval: nil, build)
-            try await measure(&on, interval: 1000, build)
+        // A machine drifts by more than what is measured: each run is compared with the one just before it.
+        var (walls, cpus, on) = ([Double](), [Double](), Figures())
+        for _ in 0..<Self.pairs {
+            let (without, with) = (try await measure(interval: nil, build), try await measure(interval: 1000, build))
+            walls.append(with.wall / without.wall - 1)
+            cpus.append(with.cpu / without.cpu - 1)
+            on = with
         }
-        let (wall, cpu) = (on.wall / off.wall - 1, on.cpu / off.cpu - 1)
+        let (wall, cpu) = (median(walls), median(cpus))
         let holds = wall <= 0.05 && on.pauseMillis <= 10
         print(
-            "\(name)  \(holds ? "holds " : "MISSED")  wall \(percent(wall)), CPU \(percent(cpu)), pause at most "
+            "\(name)  \(holds ? "holds " : "MISSED")  median of \(Self.pairs) pairs: wall \(percent(wall)), CPU \(percent(cpu)), pause at most "
                 + "\(on.pauseMillis) ms, \(on.completed) checkpoints of \(on.bytes / 1024) KiB, the last took "
                 + "\(on.durationMillis) ms")
         return holds
     }
 
+    private static let pairs = 9
+
+    private func median(_ values: [Double]) -> Double { values.sorted()[values.count / 2] }
+
     private func measure(
-        _ figures: inout Figures, interval: Int64?, _ build: (StreamEnvironment) throws -> Void
-    ) async throws {
+        interval: Int64?, _ build: (StreamEnvironment) throws -> Void
+    ) async throws -> Figures {
+        var figures = Figures()
         let env = StreamEnvironment()
         if let interval { env.settings.checkpoints = options(interval: interval) }
         try build(env)
         let execution = try env.makeExecution()
         let (cpu, start) = (ProcessUsage().cpuSeconds, MonotonicTime.now)
         try await execution.run()
-        figures.wall = min(figures.wall, start.secondsSince)
-        figures.cpu = min(figures.cpu, ProcessUsage().cpuSeconds - cpu)
+        figures.wall = start.secondsSince
+        figures.cpu = ProcessUsage().cpuSeconds - cpu
         figures.completed = execution.checkpoints.completed.value
         figures.pauseMillis = Double(execution.checkpoints.synchronousNanosMax.value / 1000) / 1000
         figures.durationMillis = execution.checkpoints.lastDurationMillis.value
         figures.bytes = execution.checkpoints.lastBytes.value
         try clean()
+        return figures
     }
 
     private func options(interval: Int64, alignmentTimeout: Int64? = nil) -> CheckpointOptions {
