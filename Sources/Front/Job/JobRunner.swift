@@ -56,21 +56,21 @@ public struct JobRunner {
             result = .failure(error)
         }
         progress?.stop()
-        let report = JobReport(of: execution, seconds: start.secondsSince)
+        var report = JobReport(of: execution, seconds: start.secondsSince)
         switch result {
         case .failure(is CancellationError):
             let kept = environment.settings.checkpoints == nil ? "nothing was published" : "no last checkpoint"
             ProgressLine.write("cancelled: \(kept)\n")
             throw ExitCode(130)
         case .failure(let error): throw error
-        case .success(let outcome): show(report, outcome)
+        case .success(let outcome):
+            if case .stopped(let snapshot) = outcome { report.stoppedWith = snapshot }
+            show(report)
         }
         return report
     }
 
-    private func show(_ report: JobReport, _ outcome: JobOutcome) {
-        var report = report
-        if case .stopped(let snapshot) = outcome { report.stoppedWith = snapshot }
+    private func show(_ report: JobReport) {
         switch output {
         case .progress:
             if let snapshot = report.stoppedWith {
