@@ -141,6 +141,9 @@ public final class JobExecution: Sendable {
 
     // MARK: While it runs
 
+    /// What a wish is answered with that comes when the job has ended.
+    public static let hasEnded = ThalwegError(.retry, "the job has ended")
+
     /// Stops the job with a last snapshot, which it can be resumed from (FLIP-45).
     ///
     /// Of a job that has not begun to run, it waits until it does.

@@ -60,8 +60,9 @@ struct Pricing: StreamJob {
 
     func build(_ env: StreamEnvironment) throws {
         let (count, service) = (customers, PriceService(latencyMax: latency))
+        // One subtask, so that the orders of a customer come in the order of their numbers.
         let checked = env.read(GeneratedSource(0..<orders) { Order($0, customers: count) }, name: "orders")
-            .process(Check(), name: "check")
+            .parallelism(1).process(Check(), name: "check").parallelism(1)
         let price: @Sendable (Order) async throws -> [Priced] = { order in
             [Priced(customer: order.customer, order: order.id, cents: try await service.price(of: order))]
         }

@@ -73,7 +73,7 @@ final class JobLink: Sendable {
     }
 
     static func refuse(_ event: MasterEvent) {
-        if case .wish(let wish) = event { wish.answer(.failure(ThalwegError(.retry, "the job has ended"))) }
+        if case .wish(let wish) = event { wish.answer(.failure(JobExecution.hasEnded)) }
     }
 
     // MARK: What ended tasks left

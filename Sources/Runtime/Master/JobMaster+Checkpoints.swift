@@ -276,6 +276,7 @@ extension JobMaster {
                         checkpoint: checkpoint, kind: wish.kind, path: job.store?.path(of: checkpoint))))
         case .failed(let reason):
             wish.answer(.failure(ThalwegError(.retry, "no snapshot was taken", detail: reason)))
+        case .rejected where ending != nil: wish.answer(.failure(JobExecution.hasEnded))
         case .rejected(let reason):
             wish.answer(.failure(ThalwegError(.job, "no snapshot was tried", detail: reason)))
         }

@@ -254,8 +254,7 @@ final class JobMaster {
                 for step in entry.commits { step.abort() }
             }
         }
-        let reason = ThalwegError(.retry, "the job has ended")
-        for wish in wishes.values { wish.answer(.failure(reason)) }
+        for wish in wishes.values { wish.answer(.failure(JobExecution.hasEnded)) }
         wishes = [:]
         outcome = ending
     }

@@ -65,16 +65,14 @@ private final class Trap: Sendable {
         if interval == nil { #expect(published == []) }
     }
 
-    /// The task comes back in time: the job ends at once, and names nobody.
+    /// All tasks return: the job names nobody.
     @Test func namesNobodyWhenAllReturn() async throws {
-        let (trap, disk) = (Trap(), MemoryFileSystem())
-        defer { trap.open() }
-        let execution = try execution(trap, disk, interval: 2)
-        let run = Task { try await within { try await execution.run(on: StepScheduler(seed: 1)) } }
-        trap.open()
-        while execution.total("numbers", \.recordsOut) < 1000 { await Task.yield() }
-        execution.cancel()
-        await #expect(throws: CancellationError.self) { try await run.value }
+        let execution = try execution(Trap(), MemoryFileSystem(), interval: 2)
+        let observer = Listener { text in if text == "checkpoint 2: complete" { execution.cancel() } }
+        await #expect(throws: CancellationError.self) {
+            try await execution.run(
+                on: StepScheduler(seed: 1, afterStep: { $0.advance(to: $0.now + 1) }, observer: observer))
+        }
         #expect(execution.notices.lines == [])
     }
 
@@ -124,7 +122,10 @@ private final class Trap: Sendable {
         let cancelled = try execution(Trap(), MemoryFileSystem(), interval: nil)
         cancelled.cancel()
         await #expect(throws: CancellationError.self) { try await cancelled.run(on: StepScheduler(seed: 1)) }
-        let stopped = try execution(Trap(), MemoryFileSystem(), interval: 1000)
+        let env = StreamEnvironment()
+        env.settings.checkpoints = CheckpointOptions(directory: "checkpoints", fileSystem: MemoryFileSystem())
+        env.read(ManualSource(ManualScript<Int64>([[.emit([1])]]))).write(to: .blackHole())
+        let stopped = try env.makeExecution()
         let stop = Task { try await stopped.stop() }
         // The wish may come before the run or after its beginning: both have to do.
         for _ in 0..<20 { await Task.yield() }

@@ -20,10 +20,14 @@ import ThalwegTesting
     }
 
     private func execution(
-        _ script: ManualScript<Int64>, _ disk: MemoryFileSystem, _ collected: Collected<String>, from: String? = nil
+        _ script: ManualScript<Int64>, _ disk: any FileSystem, _ collected: Collected<String>, from: String? = nil,
+        interval: Int64? = nil
     ) throws -> JobExecution {
         let env = StreamEnvironment()
-        env.settings.checkpoints = CheckpointOptions(directory: "checkpoints", fileSystem: disk, from: from)
+        var options = CheckpointOptions(directory: "checkpoints", fileSystem: disk, from: from)
+        options.settings.interval = interval
+        options.settings.toleratedFailures = 1_000_000
+        env.settings.checkpoints = options
         let numbers = try env.read(ManualSource(script), name: "numbers").timestamps(
             by: { EventTime(milliseconds: $0) }, watermark: .ascending, name: "times")
         try numbers.keyed { $0 % 3 }.process(Echo(), name: "timers")
@@ -73,36 +77,24 @@ import ThalwegTesting
     /// The disk fails while the last snapshot is written: the job goes on, takes further checkpoints, and can be stopped
     /// later (45.d4, phase 1).
     @Test func checkpointsGoOnAfterAStopThatFailed() async throws {
-        var job = PartsJob()
-        job.numbers = 8_000
-        let (execution, disk) = (try job.makeExecution(), job.checkpoints)
-        let state = Mutex((isAsked: false, hasFailed: false, completed: 0))
-        let observer = Holdup(
-            hear: { text in
-                let (asks, stops) = state.withLock { state in
-                    if state.hasFailed && text.hasSuffix(": committed") { state.completed += 1 }
-                    defer { if text == "checkpoint 2: committed" { state.isAsked = true } }
-                    return (text == "checkpoint 2: committed" && !state.isAsked, state.completed == 3)
-                }
-                if asks {
-                    disk.faults.failsCreate = true
-                    Task {
-                        await #expect(throws: ThalwegError.self) { try await execution.stop() }
-                        disk.faults.failsCreate = false
-                        state.withLock { $0.hasFailed = true }
-                    }
-                }
-                if stops { Task { try await execution.stop() } }
-            }, decide: { _ in .go })
-        let outcome = try await execution.run(on: CountingJob.scheduler(3, observer))
-        guard case .stopped(let report) = outcome else {
-            Issue.record("\(outcome)")
-            return
+        let disk = FaultyFileSystem(MemoryFileSystem(), DiskFaults())
+        let collected = Collected<String>()
+        func start(_ script: ManualScript<Int64>) throws -> JobExecution {
+            try execution(script, disk, collected, from: "latest", interval: 50)
         }
-        #expect(report.kind == .suspend && state.withLock { $0.completed } >= 3)
-        job.from = report.path
-        try await job.makeExecution().run(on: CountingJob.scheduler(4))
-        #expect(job.published == job.expected)
+        let first = try start(ManualScript([[.emit(Self.numbers)]]))
+        let run = Task { try await first.run(on: StepScheduler(seed: 5)) }
+        while first.total("times", \.recordsIn) < Self.numbers.count { await Task.yield() }
+        disk.faults.failsCreate = true
+        await #expect(throws: ThalwegError.self) { try await first.stop() }
+        disk.faults.failsCreate = false
+        let completed = first.checkpoints.completed.value
+        while first.checkpoints.completed.value < completed + 3 { await Task.yield() }
+        let report = try await first.stop()
+        #expect(try await run.value == .stopped(report))
+        try await start(ManualScript([[.emit(Self.numbers), .end]])).run(on: StepScheduler(seed: 6))
+        #expect(Set(collected.elements).count == collected.count)
+        #expect(collected.count == Self.numbers.count + 3)
     }
 
     /// One of two sinks cannot publish what the last snapshot holds: the job fails and says where the snapshot is; a
