@@ -10,7 +10,7 @@ POSTGRES := --traits Postgres --scratch-path .build/postgres
 SOURCES := $(wildcard Sources Tests Examples Benchmarks)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-postgres test-tsan kill-test bench lint format docs clean
+.PHONY: help setup demo test test-postgres test-tsan kill-test stop-test checks bench lint format docs clean
 
 help: ## Lists the targets.
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -44,6 +44,20 @@ kill-test: setup ## Kills jobs 249 times, for each query and over a thousand fil
 	swift build -c release --product thalweg
 	scripts/kill-test.py --kills 11 --parallelism 1,3,2 --query $(KILL_QUERIES)
 	scripts/kill-test.py --kills 20 --parallelism 1,3,2 --query q0,q5 --splits 1000 --interval 30ms
+
+stop-test: setup ## Stops jobs 100 times, kills them while they stop, and kills one with two outputs and calls elsewhere.
+	swift build -c release --product thalweg
+	swift build -c release --product pricing $(EXAMPLES)
+	scripts/kill-test.py --stop --kills 50 --query q5,q11 --parallelism 1,3,2
+	scripts/kill-test.py --stop-then-kill --kills 20 --query q5,q11 --parallelism 1,3,2
+	scripts/kill-test.py --kills 8 --query q0 --splits 16 --parallelism 4,6,3,16 --events 1000000
+	for order in ordered unordered key-ordered; do scripts/kill-test.py --kills 20 --parallelism 4,7,2 --header \
+		--records 40000 $$([ $$order = key-ordered ] && echo --in-order priced:0:1) --command ".build/release/pricing \
+		--orders 40000 --order $$order --output {out}/priced/ --rejected {out}/rejected/" || exit 1; done
+
+checks: setup ## Measures bounds that the documentation gives: calls elsewhere, time to live, union lists, cancels.
+	swift build -c release --product thalweg-bench --package-path Benchmarks --scratch-path .build
+	for check in async ttl union cancel; do .build/release/thalweg-bench check $$check || exit 1; done
 
 bench: setup ## Measures the engine side by side with Flink, then what side outputs and hand-over cost.
 	swift build -c release --product thalweg

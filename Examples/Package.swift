@@ -20,6 +20,7 @@ let package = Package(
         .executableTarget(name: "sessions", dependencies: [thalweg]),
         .executableTarget(name: "dead-letters", dependencies: [thalweg]),
         .executableTarget(name: "enrich", dependencies: [thalweg]),
+        .executableTarget(name: "pricing", dependencies: [thalweg]),
         .executableTarget(name: "under-faults", dependencies: [thalweg, simulation]),
         .executableTarget(
             name: "embedded",
@@ -35,9 +36,8 @@ let package = Package(
         .testTarget(
             name: "ExamplesTests",
             dependencies: [
-                "first-job", "hot-items", "hourly-delays", "sessions", "dead-letters", "enrich", "embedded",
-                "under-faults",
-                "Snippets", thalweg, simulation,
+                "first-job", "hot-items", "hourly-delays", "sessions", "dead-letters", "enrich", "pricing", "embedded",
+                "under-faults", "Snippets", thalweg, simulation,
                 .product(name: "ThalwegTesting", package: "thalweg"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),

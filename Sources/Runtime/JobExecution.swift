@@ -28,7 +28,7 @@ public struct ExecutionSettings: Sendable {
     public var failuresPerTaskMax: Int?
     /// The seed of what is left to chance: the jitter of restarts.
     public var seed: UInt64 = 0
-    /// How long a job that ends waits for its tasks to return.
+    /// How long a job that ends waits for tasks that are inside a function of the user; then it ends without them.
     public var cancellationTimeout = Duration.seconds(30)
 
     public init() {}
@@ -95,9 +95,16 @@ public final class JobExecution: Sendable {
     /// What happened to the job that people should know.
     public let notices = JobNotices()
     private let settings: ExecutionSettings
-    private let running = Guarded<JobLink?>(nil)
+    private let stage = Guarded(Stage.waiting([]))
     private let wishes = Atomic<Int64>(0)
     private let cancelled = Atomic<Bool>(false)
+
+    /// What was asked of a job that has not begun waits for its beginning: a signal may come that early.
+    private enum Stage {
+        case waiting([MasterEvent])
+        case running(JobLink)
+        case over
+    }
 
     public init(_ graph: StreamGraph, _ settings: ExecutionSettings) throws(ThalwegError) {
         guard (1...65_536).contains(settings.batchCapacity) else {
@@ -115,6 +122,7 @@ public final class JobExecution: Sendable {
     ///   with them, what belongs to the last complete one is.
     @discardableResult
     public func run(on scheduler: any TaskScheduler = WorkerPool()) async throws -> JobOutcome {
+        defer { leave() }
         let wakers = WakeTable(count: graph.taskCount)
         let masterWake = MasterWake()
         let background = scheduler.makeBackground()
@@ -126,20 +134,19 @@ public final class JobExecution: Sendable {
         let master = try JobMaster(
             graph, settings, clock: scheduler.clock, metrics: metrics, job: link, wakers: wakers)
         try master.start()
-        running.withLock { $0 = link }
-        // Somebody may have cancelled before there was anything to be told of it.
-        if isCancelled { link.post(.cancel) }
-        defer {
-            running.withLock { $0 = nil }
-            link.endEvents()
-        }
+        begin(link)
         return try await scheduler.run(
             ScheduledJob(master: master, link: link, wakers: wakers, background: background, masterWake: masterWake))
     }
 
     // MARK: While it runs
 
+    /// What a wish is answered with that comes when the job has ended.
+    public static let hasEnded = ThalwegError(.retry, "the job has ended")
+
     /// Stops the job with a last snapshot, which it can be resumed from (FLIP-45).
+    ///
+    /// Of a job that has not begun to run, it waits until it does.
     ///
     /// - Throws: a `ThalwegError` when no snapshot could be taken: the job goes on then.
     @discardableResult
@@ -151,22 +158,66 @@ public final class JobExecution: Sendable {
     @discardableResult
     public func savepoint() async throws -> SnapshotReport { try await ask(.savepoint) }
 
-    /// Ends the job at once; nothing more is published.
+    /// Ends the job at once: no further output is published.
+    ///
+    /// A task that does not return from a function of the user is waited for as long as
+    /// ``ExecutionSettings/cancellationTimeout`` says; then the job ends without it, and a notice names it. What a job
+    /// without checkpoints has begun to publish is published as a whole within that time.
     public func cancel() {
         cancelled.store(true, ordering: .releasing)
-        running.withLock { $0 }?.post(.cancel)
+        let link = stage.withLock { stage -> JobLink? in
+            if case .running(let link) = stage { return link }
+            if case .waiting(let events) = stage { stage = .waiting(events + [.cancel]) }
+            return nil
+        }
+        link?.cancel()
     }
 
     /// Whether somebody has cancelled the job.
     public var isCancelled: Bool { cancelled.load(ordering: .acquiring) }
 
     private func ask(_ kind: SnapshotKind) async throws -> SnapshotReport {
-        guard let link = running.withLock({ $0 }) else {
-            throw ThalwegError(.job, "the job is not running", hint: "start it first")
-        }
         let id = wishes.add(1, ordering: .relaxed).newValue
         return try await withCheckedThrowingContinuation { waiter in
-            link.post(.wish(SnapshotWish(id: id, kind: kind) { waiter.resume(with: $0) }))
+            post(.wish(SnapshotWish(id: id, kind: kind) { waiter.resume(with: $0) }))
         }
+    }
+
+    // MARK: Before it runs, and after
+
+    /// Hands over what was asked before.
+    private func begin(_ link: JobLink) {
+        stage.withLock { stage in
+            if case .waiting(let events) = stage {
+                for event in events { if case .cancel = event { link.cancel() } else { link.post(event) } }
+            }
+            stage = .running(link)
+        }
+    }
+
+    private func leave() {
+        let (early, link) = stage.withLock { stage -> ([MasterEvent], JobLink?) in
+            defer { stage = .over }
+            switch stage {
+            case .waiting(let events): return (events, nil)
+            case .running(let link): return ([], link)
+            case .over: return ([], nil)
+            }
+        }
+        link?.endEvents()
+        for event in early { JobLink.refuse(event) }
+    }
+
+    /// Hands an event to the job: now, or when it begins.
+    private func post(_ event: MasterEvent) {
+        let isOver = stage.withLock { stage in
+            switch stage {
+            case .waiting(let events): stage = .waiting(events + [event])
+            case .running(let link): link.post(event)
+            case .over: return true
+            }
+            return false
+        }
+        if isOver { JobLink.refuse(event) }
     }
 }

@@ -28,6 +28,8 @@ public struct CheckpointArguments: ParsableArguments {
     public var atWatermark: EventTime?
     @Option(help: "How long a stop may take before the job is cancelled.")
     public var timeout: Duration?
+    @Option(help: "How long a cancelled job waits for tasks that are inside a function. By default 30s.")
+    public var cancelTimeout: Duration?
     @Flag(help: "Let a stop end event time, so that every window and timer fires. Not to be resumed.")
     public var drain = false
     @Flag(help: "Start although output that is published already is written again: anew, or from an older checkpoint.")
@@ -64,6 +66,7 @@ public struct CheckpointArguments: ParsableArguments {
     ///
     /// - Throws: `ValidationError` when a strategy cannot be read.
     public func apply(to settings: inout ExecutionSettings) throws {
+        if let cancelTimeout { settings.cancellationTimeout = cancelTimeout }
         if let restart { settings.restart = try Self.strategy(restart, "--restart") }
         guard let directory = checkpointDir ?? from.map({ Self.store(of: $0) }) else { return }
         var options = CheckpointOptions(directory: directory, from: from)

@@ -56,21 +56,21 @@ public struct JobRunner {
             result = .failure(error)
         }
         progress?.stop()
-        let report = JobReport(of: execution, seconds: start.secondsSince)
+        var report = JobReport(of: execution, seconds: start.secondsSince)
         switch result {
         case .failure(is CancellationError):
             let kept = environment.settings.checkpoints == nil ? "nothing was published" : "no last checkpoint"
             ProgressLine.write("cancelled: \(kept)\n")
             throw ExitCode(130)
         case .failure(let error): throw error
-        case .success(let outcome): show(report, outcome)
+        case .success(let outcome):
+            if case .stopped(let snapshot) = outcome { report.stoppedWith = snapshot }
+            show(report)
         }
         return report
     }
 
-    private func show(_ report: JobReport, _ outcome: JobOutcome) {
-        var report = report
-        if case .stopped(let snapshot) = outcome { report.stoppedWith = snapshot }
+    private func show(_ report: JobReport) {
         switch output {
         case .progress:
             if let snapshot = report.stoppedWith {
@@ -89,11 +89,13 @@ public struct JobRunner {
         let stopping = stopping
         let watch = Self.watch(execution, stopping)
         defer { watch?.stop() }
+        // Before the job begins, so that it never runs without heeding them.
+        let signals = await UnixSignalsSequence(trapping: .sigint, .sigterm)
         return try await withThrowingTaskGroup(of: JobOutcome?.self) { group in
             group.addTask { try await execution.run(on: scheduler) }
             group.addTask {
                 var isFirst = true
-                for await _ in await UnixSignalsSequence(trapping: .sigint, .sigterm) {
+                for await _ in signals {
                     if isFirst && stopping.isPossible {
                         ProgressLine.write("\nstopping; once more cancels\n")
                         Task { await Self.stop(execution, stopping) }
@@ -136,8 +138,9 @@ public struct JobRunner {
             return ticker
         }
         do { try await execution.stop(policy.mode) } catch {
-            // After a cancel the job says itself how it ended.
-            if !execution.isCancelled { ProgressLine.write("not stopped, the job goes on: \(error)\n") }
+            // After a cancel, and when it has come to its end meanwhile, the job says itself how it ended.
+            let hasEnded = (error as? ThalwegError)?.primary == JobExecution.hasEnded.primary
+            if !execution.isCancelled && !hasEnded { ProgressLine.write("not stopped, the job goes on: \(error)\n") }
         }
         escalation?.stop()
     }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //  What a run cost.
 
-import Glibc
+import Foundation
 public import Thalweg
 import ThalwegGraph
 
@@ -17,6 +17,8 @@ public struct RunSummary: Sendable {
     public var cpuSeconds: Double
     /// The greatest resident size of the process so far, in MiB.
     public var peakMemory: Double
+    /// The snapshot that the job was stopped with; nil when it ended by itself.
+    public var stoppedWith: SnapshotReport?
 
     public init(
         name: String, events: Int64, parallelism: Int, rowsOut: Int, wallSeconds: Double, cpuSeconds: Double,
@@ -46,16 +48,18 @@ public struct RunSummary: Sendable {
         let execution = try env.makeExecution()
         let cpu = ProcessUsage().cpuSeconds
         let start = MonotonicTime.now
-        try await runner.run(execution)
+        let report = try await runner.run(execution)
         let wall = start.secondsSince
         let sources = env.graph.nodes.filter { $0.kind == "source" }
         let rows = env.graph.nodes.filter { $0.kind == "sink" }
             .reduce(0) { $0 + execution.metrics.total(of: $1.id, \.recordsIn) }
-        return RunSummary(
+        var summary = RunSummary(
             name: name,
             events: events ?? Int64(sources.reduce(0) { $0 + execution.metrics.total(of: $1.id, \.recordsOut) }),
             parallelism: env.settings.parallelism, rowsOut: rows, wallSeconds: wall,
             cpuSeconds: ProcessUsage().cpuSeconds - cpu, peakMemory: Double(ProcessUsage().peakMemoryBytes) / 1_048_576)
+        summary.stoppedWith = report.stoppedWith
+        return summary
     }
 
     /// One JSON object, without a line break.
@@ -63,7 +67,15 @@ public struct RunSummary: Sendable {
         "{\"name\":\"\(name)\",\"events\":\(events),\"parallelism\":\(parallelism),\"rows_out\":\(rowsOut)"
             + ",\"wall_s\":\(Self.text(wallSeconds, 3)),\"cpu_s\":\(Self.text(cpuSeconds, 3))"
             + ",\"m_events_per_s\":\(Self.text(rate, 3)),\"m_events_per_cpu_s\":\(Self.text(cpuRate, 3))"
-            + ",\"peak_rss_mb\":\(Self.text(peakMemory, 1))}"
+            + ",\"peak_rss_mb\":\(Self.text(peakMemory, 1))\(stop.map { ",\"stoppedWith\":\($0)" } ?? "")}"
+    }
+
+    /// The snapshot of a stop as JSON.
+    private var stop: String? {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+        guard let stoppedWith, let bytes = try? encoder.encode(stoppedWith) else { return nil }
+        return String(decoding: bytes, as: UTF8.self)
     }
 
     /// One line for people.
@@ -71,6 +83,7 @@ public struct RunSummary: Sendable {
         "\(name): \(events) events in \(Self.text(wallSeconds, 2)) s, \(Self.text(cpuSeconds, 2)) CPU-s: "
             + "\(Self.text(rate, 2)) M events/s, \(Self.text(cpuRate, 2)) M events/CPU-s, "
             + "peak \(Self.text(peakMemory, 0)) MB, \(rowsOut) rows out"
+            + (stoppedWith.map { ", stopped: \($0.kind.rawValue) snapshot \($0.path ?? "none")" } ?? "")
     }
 
     /// A number with so many decimals.

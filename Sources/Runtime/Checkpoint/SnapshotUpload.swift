@@ -28,6 +28,7 @@ final class JobLink: Sendable {
     private let aborted = Guarded<Set<Int64>>([])
     private let latest = Atomic<Int64>(0)
     private let closed = Atomic<Bool>(false)
+    private let publication = Guarded((isCancelled: false, hasBegun: false))
     private let wakeMaster: @Sendable () -> Void
 
     init(
@@ -71,8 +72,8 @@ final class JobLink: Sendable {
         for event in left { Self.refuse(event) }
     }
 
-    private static func refuse(_ event: MasterEvent) {
-        if case .wish(let wish) = event { wish.answer(.failure(ThalwegError(.retry, "the job has ended"))) }
+    static func refuse(_ event: MasterEvent) {
+        if case .wish(let wish) = event { wish.answer(.failure(JobExecution.hasEnded)) }
     }
 
     // MARK: What ended tasks left
@@ -102,6 +103,26 @@ final class JobLink: Sendable {
     static let abortedMax = 512
     /// The job has ended: nobody wants what is still being written.
     func close() { closed.store(true, ordering: .releasing) }
+
+    // MARK: Cancelling
+
+    /// From now on no output is published.
+    func cancel() {
+        publication.withLock { $0.isCancelled = true }
+        post(.cancel)
+    }
+
+    var isCancelled: Bool { publication.withLock { $0.isCancelled } }
+
+    /// Whether all output of a job without checkpoints may be published; a cancel comes too late then.
+    func beginsPublishing() -> Bool {
+        publication.withLock { publication in
+            publication.hasBegun = !publication.isCancelled
+            return publication.hasBegun
+        }
+    }
+
+    var isPublishing: Bool { publication.withLock { $0.hasBegun } }
 
     func isUnwanted(_ checkpoint: Int64, isFinal: Bool) -> Bool {
         closed.load(ordering: .acquiring) || !isFinal && aborted.withLock { $0.contains(checkpoint) }

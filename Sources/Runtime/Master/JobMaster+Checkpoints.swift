@@ -156,10 +156,16 @@ extension JobMaster {
         let (job, chosen) = (job, steps)
         job.background.submit {
             // All are tried: what lives in this process only is in no checkpoint, and nobody would do it later.
-            var failure: (any Error)?
+            var (failure, isCancelled): ((any Error)?, Bool) = (nil, false)
             for step in chosen {
+                // After a cancel, what is in the checkpoint stays prepared: a start from that publishes it (45.d5).
+                if step.isInCheckpoint && job.isCancelled {
+                    isCancelled = true
+                    continue
+                }
                 do { try step.commit() } catch { failure = failure ?? error }
             }
+            if isCancelled && failure == nil { return }
             job.post(failure.map { .notCommitted(checkpoint, $0) } ?? .committed(checkpoint))
         }
     }
@@ -247,6 +253,10 @@ extension JobMaster {
         let ledger = CommitLedger()
         ledger.add(steps)
         job.background.submit {
+            guard job.beginsPublishing() else {
+                for step in steps { step.abort() }
+                return
+            }
             do {
                 try ledger.commitAll()
                 job.post(.committed(0))
@@ -266,6 +276,7 @@ extension JobMaster {
                         checkpoint: checkpoint, kind: wish.kind, path: job.store?.path(of: checkpoint))))
         case .failed(let reason):
             wish.answer(.failure(ThalwegError(.retry, "no snapshot was taken", detail: reason)))
+        case .rejected where ending != nil: wish.answer(.failure(JobExecution.hasEnded))
         case .rejected(let reason):
             wish.answer(.failure(ThalwegError(.job, "no snapshot was tried", detail: reason)))
         }

@@ -204,7 +204,13 @@ final class JobMaster {
         case .written, .notWritten, .committed, .notCommitted, .wish:
             handleCheckpoint(event)
         case .settled(let region): settled(region: region)
-        case .cancel: end(.failure(CancellationError()))
+        case .cancel:
+            if job.isPublishing && deadline == nil {
+                // Too late to publish nothing: all of it comes out, unless it takes too long.
+                deadline = clock.now + settings.cancellationTimeout.wholeMilliseconds
+            } else {
+                end(.failure(CancellationError()))
+            }
         }
     }
 
@@ -237,18 +243,31 @@ final class JobMaster {
     }
 
     private func endIfDue() {
+        let isDue = (deadline ?? .max) <= clock.now
+        if isDue && ending == nil { ending = .failure(CancellationError()) }
         guard let ending, outcome == nil else { return }
         let isClosed = entries.values.allSatisfy { $0.state == .closed || $0.state == .finished }
-        guard isClosed || (deadline ?? .max) <= clock.now else { return }
+        guard isClosed || isDue else { return }
+        if !isClosed { reportStuck() }
         if case .failure = ending {
             for entry in uncommitted where !keepsPrepared(entry.checkpoint, of: entry.task) {
                 for step in entry.commits { step.abort() }
             }
         }
-        let reason = ThalwegError(.retry, "the job has ended")
-        for wish in wishes.values { wish.answer(.failure(reason)) }
+        for wish in wishes.values { wish.answer(.failure(JobExecution.hasEnded)) }
         wishes = [:]
         outcome = ending
+    }
+
+    /// Says which tasks the job ends without: those inside a function of the user, if any are.
+    private func reportStuck() {
+        let open = graph.taskIDs.filter { entries[$0]?.state == .closing || entries[$0]?.state == .running }
+        let inside = open.filter { entries[$0]?.mailbox.isInside.load(ordering: .relaxed) ?? false }
+        let names = (inside.isEmpty ? open : inside).map(graph.taskName)
+        job.notices.add(
+            "warning: the job ends without \(names.prefix(5).joined(separator: ", "))"
+                + (names.count > 5 ? " and \(names.count - 5) more" : "")
+                + ": no return from the functions there within \(settings.cancellationTimeout)")
     }
 
     /// Whether output prepared for a checkpoint may be in a snapshot that is on the disk, or will be in a moment: then
@@ -266,6 +285,12 @@ extension JobGraph {
         vertices.flatMap { vertex in
             (0..<vertex.parallelism).map { TaskID(vertex: Int32(vertex.id), subtask: Int32($0)) }
         }
+    }
+
+    /// A task as people know it: the names of its steps and the subtask.
+    func taskName(_ id: TaskID) -> String {
+        let names = vertices[Int(id.vertex)].nodes.map { streamGraph.nodes[$0].name }
+        return "\(names.joined(separator: " -> "))/\(id.subtask)"
     }
 
     /// The number of a task when all are counted through.

@@ -42,10 +42,7 @@ public protocol StepObserver: AnyObject, Sendable {
 extension MasterEvent {
     /// One line that is the same in every run of one seed.
     func summary(of graph: JobGraph) -> String {
-        func name(_ task: TaskID) -> String {
-            let nodes = graph.vertices[Int(task.vertex)].nodes.map { graph.streamGraph.nodes[$0].name }
-            return "\(nodes.joined(separator: " -> "))/\(task.subtask)"
-        }
+        let name = graph.taskName
         return switch self {
         case .acknowledged(let task, _, let checkpoint, let snapshot):
             "checkpoint \(checkpoint): \(name(task)) acknowledged, \(snapshot.commits.count) commits"

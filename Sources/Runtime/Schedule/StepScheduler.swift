@@ -44,7 +44,7 @@ public struct StepScheduler: TaskScheduler {
             job.master.observe = { event in observer.note(event.summary(of: job.master.graph)) }
         }
         while true {
-            if Task.isCancelled { job.link.post(.cancel) }
+            if Task.isCancelled { job.link.cancel() }
             // The master and the background take part in the draw as the last two of the actors.
             var actors = Array(0..<live.count + 2)
             actors.shuffle(using: &random)

@@ -85,7 +85,7 @@ public struct WorkerPool: TaskScheduler {
                 WorkerThread.start { waiter.resume(with: Self.lead(job, crew, clock)) }
             }
         } onCancel: {
-            job.link.post(.cancel)
+            job.link.cancel()
         }
     }
 
@@ -133,6 +133,8 @@ public struct WorkerPool: TaskScheduler {
             var progressed = false
             var isAnyFinished = false
             for task in live {
+                task.mailbox.isInside.store(true, ordering: .relaxed)
+                defer { task.mailbox.isInside.store(false, ordering: .relaxed) }
                 do {
                     switch try task.poll() {
                     case .progress: progressed = true

@@ -27,6 +27,8 @@ enum TaskCommand: Sendable {
 final class TaskMailbox: Sendable {
     private let commands = Guarded<[TaskCommand]>([])
     private let count = Atomic<Int>(0)
+    /// Whether a worker is inside the task now.
+    let isInside = Atomic<Bool>(false)
     private let wake: @Sendable () -> Void
 
     init(wake: @escaping @Sendable () -> Void) { self.wake = wake }

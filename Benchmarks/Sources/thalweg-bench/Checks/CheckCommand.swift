@@ -8,7 +8,9 @@ import Thalweg
 struct CheckCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "check", abstract: "Measure what side outputs and hand-over between operators cost.",
-        subcommands: [AsyncCheck.self, CheckpointCheck.self])
+        subcommands: [
+            AsyncCheck.self, CheckpointCheck.self, TimeToLiveCheck.self, UnionCheck.self, CancelCheck.self,
+        ])
 
     @Option(help: "How many events.")
     var events: Int64 = 10_000_000

@@ -34,6 +34,8 @@ final class SinkLedger<S: Sink>: Sendable {
     /// All that waits, oldest first.
     var committables: [S.Writer.Committable] { entries.withLock { $0.flatMap(\.committables) } }
     var hasCommits: Bool { entries.withLock { $0.contains(where: \.isCommittable) } }
+    /// Whether nothing of it lives in this process only.
+    var isInCheckpoint: Bool { entries.withLock { $0.allSatisfy { $0.publish == nil } } }
     var isPersisted: Bool { entries.withLock { $0.allSatisfy(\.isPersisted) } }
 
     /// Makes durable what is not yet; from any thread.

@@ -51,7 +51,8 @@ public final class SinkOperator<S: Sink>: OneInputOperator {
         if !committables.isEmpty { try snapshot.add(committables, state: Self.committablesName) }
         snapshot.commit(
             SinkCommit(
-                label, commit: { try ledger.commit(upTo: checkpoint) }, abort: { ledger.abort(checkpoint) }))
+                label, isInCheckpoint: ledger.isInCheckpoint, commit: { try ledger.commit(upTo: checkpoint) },
+                abort: { ledger.abort(checkpoint) }))
     }
 
     /// What error texts call the output of this subtask.

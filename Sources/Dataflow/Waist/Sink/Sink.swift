@@ -158,11 +158,15 @@ public struct SinkCommit: Sendable {
     public let label: String
     public let commit: @Sendable () throws -> Void
     public let abort: @Sendable () -> Void
+    /// Whether a start from the checkpoint can do it as well: then it is left to that after a cancel.
+    public let isInCheckpoint: Bool
 
     public init(
-        _ label: String, commit: @escaping @Sendable () throws -> Void, abort: @escaping @Sendable () -> Void = {}
+        _ label: String, isInCheckpoint: Bool = false, commit: @escaping @Sendable () throws -> Void,
+        abort: @escaping @Sendable () -> Void = {}
     ) {
         self.label = label
+        self.isInCheckpoint = isInCheckpoint
         self.commit = commit
         self.abort = abort
     }
