@@ -48,9 +48,9 @@ kill-test: setup ## Kills jobs 249 times, for each query and over a thousand fil
 stop-test: setup ## Stops jobs 100 times, kills them while they stop, and kills one with two outputs and calls elsewhere.
 	swift build -c release --product thalweg
 	swift build -c release --product pricing $(EXAMPLES)
-	scripts/kill-test.py --stop --kills 50 --query q5,q11 --parallelism 1,3,2
-	scripts/kill-test.py --stop-then-kill --kills 20 --query q5,q11 --parallelism 1,3,2
-	scripts/kill-test.py --kills 8 --query q0 --splits 16 --parallelism 4,6,3,16 --events 1000000
+	scripts/kill-test.py --stop --kills 50 --query q5,q11 --parallelism 1,3,2 --events 1000000 --within 0.5
+	scripts/kill-test.py --stop-then-kill --kills 20 --query q5,q11 --parallelism 1,3,2 --events 1000000 --within 0.5
+	scripts/kill-test.py --kills 8 --query q0 --splits 16 --parallelism 4,6,3,16 --events 1000000 --within 0.2
 	for order in ordered unordered key-ordered; do scripts/kill-test.py --kills 20 --parallelism 4,7,2 --header \
 		--records 40000 $$([ $$order = key-ordered ] && echo --in-order priced:0:1) --command ".build/release/pricing \
 		--orders 40000 --order $$order --output {out}/priced/ --rejected {out}/rejected/" || exit 1; done

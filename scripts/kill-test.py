@@ -228,6 +228,8 @@ def arguments():
     parser.add_argument("--parallelism", default="1", type=lambda text: [int(n) for n in text.split(",")])
     parser.add_argument("--kills", default=30, type=int, help="for each query")
     parser.add_argument("--per-run", default=6, type=int, help="kills before a run may come to its end")
+    parser.add_argument("--within", default=1.2, type=float,
+                        help="a run is hit in this part of the time that an undisturbed one takes")
     parser.add_argument("--interval", default="100ms")
     parser.add_argument("--alignment-timeout", default="")
     parser.add_argument("--events", default=100_000, type=int)
@@ -274,7 +276,7 @@ def main():
         done, runs, stops, early = 0, 0, 0, 0
         while done < options.kills:
             trial = Trial(options, job, generator)
-            done += trial.run(min(options.per_run, options.kills - done), seconds * 1.2)
+            done += trial.run(min(options.per_run, options.kills - done), seconds * options.within)
             runs, stops, early = runs + 1, stops + trial.stops, early + trial.early
             rows = job.rows(f"{trial.folder}/out")
             if digest(rows) != digest(expected):
