@@ -47,10 +47,11 @@ public final class SavepointEntries {
     ///
     /// - Throws: kind `corrupt` when the file, or the entry, is damaged.
     public func next() throws -> SavepointEntry? {
-        guard try step() else { return nil }
-        guard let cursor else { return nil }
-        return try layout.entry(cursor.key, cursor.value)
+        try step() ? try current() : nil
     }
+
+    /// The entry at which ``step()`` has arrived.
+    func current() throws -> SavepointEntry? { try cursor.map { try layout.entry($0.key, $0.value) } }
 
     /// Calls `body` with every entry that is left.
     public func forEach(_ body: (SavepointEntry) throws -> Void) throws {

@@ -19,7 +19,15 @@ extension DynamicValue {
             self = try Self.value(.string(text), schema.root, "")
             return
         }
-        self = try Self.value(try JSONText.parse(text), schema.root, "")
+        let json: JSONText
+        do {
+            json = try JSONText.parse(text)
+        } catch {
+            // Of a number, what is wrong is not the form.
+            if case .scalar = schema.root { throw Self.misfit(.string(text), schema.root, "") }
+            throw error
+        }
+        self = try Self.value(json, schema.root, "")
     }
 
     private static func misfit(_ json: JSONText, _ type: SchemaType, _ path: String) -> ThalwegError {

@@ -13,7 +13,8 @@ struct StateCommand: ParsableCommand {
             + "damaged or differs, 64 for wrong usage.",
         subcommands: [
             StateListCommand.self, StateShowCommand.self, StateSchemaCommand.self, StateReadCommand.self,
-            StateVerifyCommand.self,
+            StateVerifyCommand.self, StateDiffCommand.self, StateExportCommand.self, StateSetCommand.self,
+            StateDeleteCommand.self, StateRenameCommand.self, StateReshardCommand.self,
         ])
 }
 
