@@ -122,7 +122,8 @@ struct EntryLayout: Sendable {
     }
 
     private static func left(_ reader: ByteReader) -> ThalwegError {
-        ThalwegError(.corrupt, "damaged entry bytes", detail: "they are not what the schema says, at byte \(reader.position)")
+        ThalwegError(
+            .corrupt, "damaged entry bytes", detail: "they are not what the schema says, at byte \(reader.position)")
     }
 
     private func damaged(_ key: UnsafeRawBufferPointer, _ error: any Error) -> ThalwegError {

@@ -81,7 +81,9 @@ extension SavepointReader {
             // A state without entries may be written or not.
             found.added = second?.entries ?? 0
             found.removed = first?.entries ?? 0
-            if found.added + found.removed > 0 { found.reason = first == nil ? "only in the second" : "only in the first" }
+            if found.added + found.removed > 0 {
+                found.reason = first == nil ? "only in the second" : "only in the first"
+            }
             return found
         }
         guard Self.types(first.descriptor) == Self.types(second.descriptor) else {

@@ -40,7 +40,9 @@ extension SavepointReader {
     ) throws -> TypedEntries<Key, Value> {
         let descriptor = try state(name, in: operatorName).descriptor
         let (keys, values) = (try RecordType<Key>.learn(), try RecordType<Value>.learn())
-        let found = [descriptor.kind.rawValue, "\(descriptor.key, or: "nothing")", "\(descriptor.value, or: "nothing")"]
+        let found = [
+            descriptor.kind.rawValue, "\(descriptor.key, or: "nothing")", "\(descriptor.value, or: "nothing")",
+        ]
         let wanted = [StateKind.value.rawValue, "\(keys.schema)", "\(values.schema)"]
         guard found == wanted else {
             throw ThalwegError(

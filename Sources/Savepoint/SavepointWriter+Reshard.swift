@@ -6,10 +6,6 @@ import ThalwegData
 import ThalwegStorage
 
 extension SavepointWriter {
-    /// The bytes of entries that are sorted in memory; they are written as one file. Entries of a state may lie in any
-    /// number of files.
-    static var runBytesMax: Int { 64 << 20 }
-
     /// - Throws: kind `input` when a state holds what only the job's own code can divide.
     func checkReshard(to maxParallelism: Int) throws {
         for known in source.operators {
@@ -66,7 +62,7 @@ extension SavepointWriter {
                 } else {
                     run.add(index, group: nil, key: cursor.key, value: cursor.value)
                 }
-                if run.byteCount >= Self.runBytesMax { try flush() }
+                if run.byteCount >= runBytesMax { try flush() }
             }
         }
         try flush()

@@ -27,6 +27,9 @@ public struct SavepointWriter {
     private(set) var stateNames: [StateID: String] = [:]
     private(set) var newMaxParallelism: Int?
     private var notes: [String] = []
+    /// The most bytes of entries that ``reshard(maxParallelism:)`` sorts in memory; they are written as one file, and
+    /// the entries of a state may lie in any number of files.
+    public var runBytesMax = 64 << 20
     /// The property of a copy that tells how it differs from what was taken.
     public static let changesName = "changes"
 
@@ -168,7 +171,8 @@ public struct SavepointWriter {
     private static func check(_ name: String, against others: [String], what: String) throws {
         guard !name.isEmpty, !others.contains(name) else {
             throw ThalwegError(
-                .input, "an \(what) cannot have that name", detail: name.isEmpty ? "it is empty" : "\"\(name)\" is taken",
+                .input, "an \(what) cannot have that name",
+                detail: name.isEmpty ? "it is empty" : "\"\(name)\" is taken",
                 hint: "choose another one")
         }
     }

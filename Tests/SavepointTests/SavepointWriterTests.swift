@@ -76,6 +76,12 @@ import ThalwegSavepoint
         try writer.write(to: "copies/set")
         #expect(files(job.disk, below: "checkpoints") == before)
         let copy = try SavepointReader("copies/set", fileSystem: job.disk)
+        // Only the file with the entry is another one.
+        let names = reader.metadata.files.map { String($0.path.split(separator: "/")[1]) }
+        let touched = zip(names, reader.metadata.files).filter { name, file in
+            job.disk["copies/set/" + name] != job.disk["checkpoints/" + file.path]
+        }
+        #expect(touched.count == 1)
         var found: [String] = []
         let differences = try reader.differences(to: copy) { state, difference in
             guard case .changed(_, let to) = difference else { return }
@@ -140,7 +146,8 @@ import ThalwegSavepoint
         #expect(throws: ThalwegError.self) { try second.rename(operator: "store", to: "lists") }
         #expect(throws: ThalwegError.self) { try second.rename(operator: "memory", to: "m") }
         try second.write(to: "copies/state")
-        let names = try SavepointReader("copies/state", fileSystem: job.disk).operators
+        let names =
+            try SavepointReader("copies/state", fileSystem: job.disk).operators
             .first { $0.name == "store" }?.states.map(\.name) ?? []
         #expect(names.contains("every") && !names.contains("all"))
     }
@@ -151,10 +158,12 @@ import ThalwegSavepoint
         let before = files(job.disk, below: "checkpoints")
         var writer = SavepointWriter(reader)
         try writer.reshard(maxParallelism: 1024)
+        writer.runBytesMax = 1000
         try writer.write(to: "copies/wide")
         #expect(files(job.disk, below: "checkpoints") == before)
         let wide = try SavepointReader("copies/wide", fileSystem: job.disk)
         #expect(try wide.verify().isEmpty)
+        #expect(wide.metadata.files.count > reader.metadata.files.count + 5)
         #expect(throws: ThalwegError.self) { try reader.differences(to: wide) }
         await #expect(throws: ThalwegError.self) { try await job.rows(from: "copies/wide") }
         var wider = job
@@ -162,6 +171,29 @@ import ThalwegSavepoint
         try await check(wider, "copies/wide", rows)
         #expect(wide.operators.flatMap(\.states).map(\.entries) == reader.operators.flatMap(\.states).map(\.entries))
         #expect(throws: ThalwegError.self) { try writer.reshard(maxParallelism: 1) }
+    }
+
+    /// Event time differs between subtasks: only what keeps their key groups apart is possible.
+    @Test func eventTimeIsKeptApart() async throws {
+        let (job, reader, _) = try await snapshot()
+        var writer = SavepointWriter(reader)
+        let key = [DynamicValue.Field("subtask", .integer(1)), DynamicValue.Field("index", .integer(0))]
+        let ahead = DynamicValue.record([
+            .init("time", .integer(9)), .init("keyGroups", .array((0..<64).map { .integer(9 + $0 / 32) })),
+        ])
+        try writer.set(ahead, at: key, of: "$time", in: "windows")
+        try writer.write(to: "copies/ahead")
+        var odd = SavepointWriter(try SavepointReader("copies/ahead", fileSystem: job.disk))
+        let error = #expect(throws: ThalwegError.self) { try odd.reshard(maxParallelism: 100) }
+        #expect(error?.hint?.contains("a multiple of 128") == true)
+        var even = SavepointWriter(try SavepointReader("copies/ahead", fileSystem: job.disk))
+        try even.reshard(maxParallelism: 384)
+        try even.write(to: "copies/apart")
+        let entries = try SavepointReader("copies/apart", fileSystem: job.disk).entries(of: "$time", in: "windows")
+        _ = try entries.next()
+        let found = try #require(try entries.next()?.value)
+        #expect(found["time"] == .integer(9))
+        #expect(found["keyGroups"] == .array((0..<192).map { .integer(9 + $0 / 96) }))
     }
 
     @Test func nothingIsWrittenOver() async throws {

@@ -4,7 +4,8 @@
 import ThalwegBase
 
 extension DynamicValue {
-    /// The value as JSON in one line. Moments are ISO 8601 text; what JSON has no number for is text: `"NaN"`.
+    /// The value as JSON in one line. Moments are ISO 8601 text, far ones
+    /// milliseconds in text; what JSON has no number for is text: `"NaN"`.
     public var json: String {
         var text = ""
         appendJSON(to: &text)
@@ -21,7 +22,7 @@ extension DynamicValue {
         case .float(let number): Self.append(number.description, isFinite: number.isFinite, to: &text)
         case .double(let number): Self.append(number.description, isFinite: number.isFinite, to: &text)
         case .string(let string): Self.appendQuoted(string, to: &text)
-        case .time(let time): Self.appendQuoted(time.description, to: &text)
+        case .time(let time): Self.appendQuoted(Self.text(time), to: &text)
         case .array(let values):
             text += "["
             for (index, value) in values.enumerated() {
@@ -40,6 +41,12 @@ extension DynamicValue {
             text += "}"
         case .some(let value): value.appendJSON(to: &text)
         }
+    }
+
+    /// Moments in years that ISO 8601 has no four digits for are milliseconds.
+    private static func text(_ time: EventTime) -> String {
+        let isPlain = (-62_167_219_200_000...253_402_300_799_999).contains(time.milliseconds)
+        return isPlain || time == .min || time == .max ? time.description : String(time.milliseconds)
     }
 
     private static func append(_ number: String, isFinite: Bool, to text: inout String) {
@@ -70,7 +77,7 @@ extension DynamicValue {
         switch self {
         case .null: ""
         case .string(let text): text
-        case .time(let time): time.description
+        case .time(let time): Self.text(time)
         case .float(let number): number.description
         case .double(let number): number.description
         case .some(let value): value.cellText

@@ -96,7 +96,8 @@ extension DynamicValue {
             switch text {
             case "min": return .time(.min)
             case "max": return .time(.max)
-            default: return (EventTime(iso8601: text) ?? Int64(text).map(EventTime.init(milliseconds:))).map { .time($0) }
+            default:
+                return (EventTime(iso8601: text) ?? Int64(text).map(EventTime.init(milliseconds:))).map { .time($0) }
             }
         case (.float, .number(let text)): return Float(text).flatMap { $0.isFinite ? .float($0) : nil }
         case (.double, .number(let text)): return Double(text).flatMap { $0.isFinite ? .double($0) : nil }

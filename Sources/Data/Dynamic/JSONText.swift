@@ -46,7 +46,8 @@ private struct JSONTextReader {
 
     func failure(_ reason: String) -> ThalwegError {
         ThalwegError(
-            .input, "this is no JSON", detail: "\(reason) at byte \(position) of \(String(decoding: bytes, as: UTF8.self))",
+            .input, "this is no JSON",
+            detail: "\(reason) at byte \(position) of \(String(decoding: bytes, as: UTF8.self))",
             hint: "write texts in double quotes: '\"text\"'")
     }
 

@@ -53,7 +53,8 @@ struct StateRenameCommand: ParsableCommand {
     @OptionGroup var paths: CopyPaths
     @Option(name: .customLong("operator"), help: "OLD=NEW; may be given several times.")
     var operators: [String] = []
-    @Option(name: .customLong("state"), help: "OPERATOR.OLD=NEW, with the operator's old name; may be given several times.")
+    @Option(
+        name: .customLong("state"), help: "OPERATOR.OLD=NEW, with the operator's old name; may be given several times.")
     var states: [String] = []
 
     func validate() throws {

@@ -35,7 +35,7 @@ struct EntryPlace: ParsableArguments {
         return try parts.map { part in
             guard let (_, option, text) = given.first(where: { $0.0 == part.name }), let text else {
                 let option = given.first { $0.0 == part.name }?.1 ?? part.name
-                throw ValidationError("an entry of this state is named by \(option) too, a \(part.type)")
+                throw ValidationError("an entry of this state is named by \(option) too, of type \(part.type)")
             }
             do {
                 return DynamicValue.Field(

@@ -36,7 +36,8 @@ struct StateSchemaCommand: ParsableCommand {
                     let properties = descriptor.properties.sorted { $0.key < $1.key }
                     print(
                         DynamicValue.object(
-                            fields + types.map { ($0.0, .string($0.1)) } + properties.map { ($0.key, .string($0.value)) }
+                            fields + types.map { ($0.0, .string($0.1)) }
+                                + properties.map { ($0.key, .string($0.value)) }
                         ).json)
                 } else {
                     print("\(known.name) / \(state.name): \(state.kind.rawValue)")

@@ -39,13 +39,14 @@ struct StateShowCommand: ParsableCommand {
     private func properties(_ reader: SavepointReader) -> [(String, DynamicValue)] {
         let metadata = reader.metadata
         let kind = SnapshotKind(rawValue: metadata.kind)
+        // A copy, wherever it lies, is the user's.
+        let isOwn = kind == .checkpoint && reader.path.hasSuffix("chk-\(metadata.checkpoint)")
         let fixed: [(String, DynamicValue)] = [
             ("job", .string(metadata.jobName)), ("kind", .string(metadata.kind)),
             ("checkpoint", .number(metadata.checkpoint)), ("time", .string(metadata.time)),
             ("maxParallelism", .number(metadata.maxParallelism)),
             ("bytes", .number(metadata.byteCount)), ("files", .number(metadata.files.count)),
-            ("owner", .string(kind == .checkpoint ? "the job" : "the user")),
-            ("removedByTheJob", .bool(kind == .checkpoint)),
+            ("owner", .string(isOwn ? "the job" : "the user")), ("removedByTheJob", .bool(isOwn)),
             ("commitsOutput", .bool(kind != .savepoint)),
             ("restoredAsLatest", .bool(kind != .savepoint)),
             ("holdsRecordsInFlight", .bool(reader.hasInFlight)),
