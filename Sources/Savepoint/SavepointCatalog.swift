@@ -32,6 +32,11 @@ public struct SavepointCatalog: Sendable {
         guard fileSystem.isDirectory(root) else {
             throw ThalwegError(.input, "there is no such directory", detail: root, hint: "check the path")
         }
+        guard try !fileSystem.names(in: root).contains(CheckpointStore.metadataName) else {
+            throw ThalwegError(
+                .input, "this is a snapshot, no directory of snapshots", detail: root,
+                hint: "thalweg state show says what is in it")
+        }
         let store = CheckpointStore(root: root, fileSystem: fileSystem)
         let listed = Dictionary(try store.list().map { ($0.path, $0) }) { first, _ in first }
         // A start record that cannot be read is no reason to show nothing.

@@ -185,7 +185,7 @@ public struct SavepointWriter {
     public mutating func reshard(maxParallelism: Int) throws {
         guard changes.isEmpty else { throw Self.mixed }
         let least = source.operators.map(\.parallelism).max() ?? 1
-        guard (least...Self.maxParallelismMax).contains(maxParallelism) else {
+        guard maxParallelism >= max(1, least), maxParallelism <= Self.maxParallelismMax else {
             throw ThalwegError(
                 .input, "the maximum parallelism is out of range",
                 detail: "\(maxParallelism) is not in \(least)...\(Self.maxParallelismMax)",
