@@ -69,7 +69,8 @@ struct EntryLayout: Sendable {
 
     // MARK: Reading
 
-    func entry(_ key: UnsafeRawBufferPointer, _ bytes: UnsafeRawBufferPointer) throws -> SavepointEntry {
+    /// - Parameter bytes: the value; nil leaves it out.
+    func entry(_ key: UnsafeRawBufferPointer, _ bytes: UnsafeRawBufferPointer?) throws -> SavepointEntry {
         do {
             var reader = ByteReader(key)
             var entry = SavepointEntry()
@@ -78,7 +79,7 @@ struct EntryLayout: Sendable {
                 entry.place.append(DynamicValue.Field(part.name, try part.codec.decodeKey(&reader)))
             }
             guard reader.remaining == 0 else { throw Self.left(reader) }
-            try read(bytes, into: &entry)
+            if let bytes { try read(bytes, into: &entry) }
             return entry
         } catch {
             throw damaged(key, error)

@@ -53,7 +53,7 @@ extension SavepointWriter {
             let cursor = reader.cursor(state: index)
             while try cursor.next() {
                 if state.kind.isKeyed {
-                    let place = try layout.entry(cursor.key, cursor.value)
+                    let place = try layout.entry(cursor.key, nil)
                     let group = try newGroup(place, layout, maxParallelism)
                     run.add(index, group: group, key: cursor.key, value: cursor.value)
                 } else if state.name == StoredTimes.name, let new = times[state.operatorName] {
