@@ -20,6 +20,7 @@ let package = Package(
     name: "thalweg",
     products: [
         .library(name: "Thalweg", targets: ["Thalweg"]),
+        .library(name: "ThalwegSavepoint", targets: ["ThalwegSavepoint"]),
         .library(name: "ThalwegTesting", targets: ["ThalwegTesting"]),
         .library(name: "ThalwegSimulation", targets: ["ThalwegSimulation"]),
         .library(name: "ThalwegAllocator", targets: ["ThalwegAllocator"]),
@@ -58,6 +59,9 @@ let package = Package(
 
         // MARK: State: what is remembered
         floor("ThalwegState", at: "State", on: ["ThalwegBase", "ThalwegData", "ThalwegStorage", "CThalweg"]),
+
+        // MARK: Savepoint: snapshots that open
+        floor("ThalwegSavepoint", at: "Savepoint", on: ["ThalwegBase", "ThalwegData", "ThalwegStorage"]),
 
         // MARK: Dataflow: what a step is (the waist, the built-in operators, the graph)
         floor(
@@ -114,7 +118,7 @@ let package = Package(
         .executableTarget(
             name: "thalweg-cli",
             dependencies: [
-                "Thalweg", "ThalwegAllocator", "ThalwegNexmark", "ThalwegSimulation",
+                "Thalweg", "ThalwegAllocator", "ThalwegNexmark", "ThalwegSavepoint", "ThalwegSimulation",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ], path: "Sources/Tools/thalweg",
             swiftSettings: house),
@@ -138,6 +142,7 @@ let package = Package(
                 "Thalweg", "ThalwegTesting", .product(name: "Logging", package: "swift-log"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ]),
+        proof("SavepointTests", on: ["Thalweg", "ThalwegSavepoint", "ThalwegTesting"]),
         proof("ConnectTests", on: ["Thalweg", "ThalwegTesting"]),
         proof("PostgresTests", on: ["Thalweg", "ThalwegTesting", "ThalwegPostgres"]),
         proof("NexmarkTests", on: ["ThalwegNexmark", "ThalwegTesting"], resources: [.copy("Fixtures")]),

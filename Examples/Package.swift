@@ -32,7 +32,10 @@ let package = Package(
         // The code of the documentation, so that it compiles.
         .target(
             name: "Snippets",
-            dependencies: [thalweg, .product(name: "ServiceLifecycle", package: "swift-service-lifecycle")]),
+            dependencies: [
+                thalweg, .product(name: "ThalwegSavepoint", package: "thalweg"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+            ]),
         .testTarget(
             name: "ExamplesTests",
             dependencies: [

@@ -22,6 +22,7 @@ extension Rule {
         Room(module: "ThalwegData", folder: "Sources/Data", mayImport: Set(floors.prefix(1))),
         Room(module: "ThalwegStorage", folder: "Sources/Storage", mayImport: Set(floors.prefix(2))),
         Room(module: "ThalwegState", folder: "Sources/State", mayImport: Set(floors.prefix(3))),
+        Room(module: "ThalwegSavepoint", folder: "Sources/Savepoint", mayImport: Set(floors.prefix(3))),
         Room(module: "ThalwegOperator", folder: "Sources/Dataflow/Waist", mayImport: Set(floors.prefix(4))),
         Room(module: "ThalwegOperators", folder: "Sources/Dataflow/Operators", mayImport: Set(floors)),
         Room(module: "ThalwegGraph", folder: "Sources/Dataflow/Graph", mayImport: Set(floors)),
@@ -41,7 +42,8 @@ extension Rule {
         Room(
             module: "the tools", folder: "Sources/Tools",
             mayImport: engine.union([
-                "Thalweg", "ThalwegAllocator", "ThalwegNexmark", "ThalwegTesting", "ThalwegSimulation",
+                "Thalweg", "ThalwegAllocator", "ThalwegNexmark", "ThalwegSavepoint", "ThalwegTesting",
+                "ThalwegSimulation",
             ])),
         Room(module: "ThalwegTesting", folder: "Sources/Testing", mayImport: engine.union(["Thalweg"])),
         Room(

@@ -104,6 +104,24 @@ public final class SegmentReader {
         return plainBytes
     }
 
+    /// A block and its filter as they stand in the file, their checksums compared.
+    func storedBytes(of index: Int) throws -> (block: [UInt8], filter: [UInt8]) {
+        let block = footer.blocks[index]
+        var stored = [UInt8](repeating: 0, count: Int(block.storedBytes))
+        try stored.withUnsafeMutableBytes { try read(at: block.offset, into: $0, place: "block \(index)") }
+        let count = stored.count - SegmentFormat.checksumBytes
+        let isWhole = stored.withUnsafeBytes {
+            let checksum = UnsafeRawBufferPointer(rebasing: $0[..<count]).checksum
+            return checksum == block.checksum && checksum == $0.little(at: count, as: UInt64.self)
+        }
+        guard isWhole else { throw damage("block \(index) at byte \(block.offset)", "its checksum differs") }
+        guard try self.filter(of: index) != nil else { return (stored, []) }
+        var filter = [UInt8](repeating: 0, count: Int(block.filterBytes))
+        let offset = block.offset + UInt64(block.storedBytes)
+        try filter.withUnsafeMutableBytes { try read(at: offset, into: $0, place: "filter \(index)") }
+        return (stored, filter)
+    }
+
     private func filter(of index: Int) throws -> [UInt8]? {
         let block = footer.blocks[index]
         guard block.filterBytes > 0 else { return nil }

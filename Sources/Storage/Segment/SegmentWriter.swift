@@ -126,8 +126,11 @@ public final class SegmentWriter: EntryWriter {
 
     private func endState() throws {
         try endBlock()
-        guard lastKeyBytes >= 0 else { return }
-        footer.statistics[state].plainBytes = UInt64(stateBytes)
+        guard lastKeyBytes >= 0 else {
+            stateBytes = 0
+            return
+        }
+        footer.statistics[state].plainBytes = UInt64(max(0, stateBytes))
         footer.statistics[state].lastKey = Array(lastKey.bytes(lastKeyBytes))
         stateBytes = 0
         lastKeyBytes = -1
@@ -172,6 +175,39 @@ public final class SegmentWriter: EntryWriter {
         hashes.removeAll(keepingCapacity: true)
         plainBytes = 0
         blockEntries = 0
+    }
+
+    // MARK: Blocks of another segment
+
+    /// From now on blocks and entries come from a state of another segment that stands at the same place of its table.
+    func beginCopy(of state: Int, _ statistics: SegmentFooter.Statistics) throws {
+        try begin(state: state)
+        stateBytes = Int(clamping: statistics.plainBytes)
+    }
+
+    /// An entry of the state that is copied will be left out, or is added by ``add(key:value:)``.
+    func leave(key: UnsafeRawBufferPointer, value: UnsafeRawBufferPointer) { stateBytes -= key.count + value.count }
+
+    /// Takes over a block as it is.
+    ///
+    /// - Parameters:
+    ///   - stored: its bytes, with checksum.
+    ///   - filter: the bytes of its filter, with checksum; empty when it has none.
+    ///   - last: the last key of the block, or any key of it that the next block comes after.
+    func adopt(_ block: SegmentFooter.Block, stored: [UInt8], filter: [UInt8], last: [UInt8]) throws {
+        try endBlock()
+        var adopted = block
+        adopted.offset = footer.dataBytes
+        footer.blocks.append(adopted)
+        if footer.statistics[state].entries == 0 { footer.statistics[state].firstKey = block.firstKey }
+        footer.statistics[state].entries += UInt64(block.entries)
+        try write(stored)
+        if !filter.isEmpty { try write(filter) }
+        lastKey.reserve(last.count)
+        last.withUnsafeBytes { last in
+            if let base = last.baseAddress { lastKey.start.copyMemory(from: base, byteCount: last.count) }
+        }
+        lastKeyBytes = last.count
     }
 
     private func store<Value: FixedWidthInteger & BitwiseCopyable>(_ value: Value, at offset: Int) {

@@ -169,12 +169,17 @@ public struct CheckpointStore: Sendable {
         let owners = Set(metadata.files.compactMap { Self.owner(of: $0.path) }).union([metadata.checkpoint])
         for owner in owners.sorted() { try fileSystem.syncDirectory(directory(owner)) }
         try fileSystem.syncDirectory(root)
-        let unfinished = path + "/" + Self.unfinishedMetadataName
+        try Self.writeMetadata(metadata, in: path, fileSystem)
+    }
+
+    /// Makes a directory a snapshot: written under another name, synced, renamed, and the directory synced.
+    static func writeMetadata(_ metadata: SnapshotMetadata, in path: String, _ fileSystem: any FileSystem) throws {
+        let unfinished = path + "/" + unfinishedMetadataName
         let output = try fileSystem.create(unfinished)
         defer { output.close() }
         try metadata.encoded().withUnsafeBytes { try output.write($0) }
         try output.sync()
-        try fileSystem.rename(unfinished, to: path + "/" + Self.metadataName)
+        try fileSystem.rename(unfinished, to: path + "/" + metadataName)
         try fileSystem.syncDirectory(path)
     }
 

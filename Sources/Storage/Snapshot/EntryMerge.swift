@@ -9,6 +9,9 @@ struct EntryMerge {
     /// Whether segments may hold the same key; the first of them wins.
     private let allowsCopies: Bool
     private var heap: [Int] = []
+    private var isBegun = false
+    private let last = GrowingBuffer()
+    private var lastBytes = -1
 
     init(_ cursors: [SegmentCursor], allowsCopies: Bool) {
         self.cursors = cursors
@@ -16,31 +19,41 @@ struct EntryMerge {
     }
 
     mutating func forEach(_ body: (UnsafeRawBufferPointer, UnsafeRawBufferPointer) throws -> Void) throws {
-        if cursors.count == 1 {
-            while try cursors[0].next() { try body(cursors[0].key, cursors[0].value) }
-            return
+        while let cursor = try next() { try body(cursor.key, cursor.value) }
+    }
+
+    /// The cursor that stands at the next entry; it is moved on by the next call.
+    mutating func next() throws -> SegmentCursor? {
+        if cursors.count == 1 { return try cursors[0].next() ? cursors[0] : nil }
+        if isBegun {
+            try advance()
+        } else {
+            isBegun = true
+            for index in cursors.indices where try cursors[index].next() { heap.append(index) }
+            for place in heap.indices.reversed() { sink(place) }
         }
-        for index in cursors.indices where try cursors[index].next() { heap.append(index) }
-        for place in heap.indices.reversed() { sink(place) }
-        let last = GrowingBuffer()
-        var lastBytes = -1
         while let top = heap.first {
             let cursor = cursors[top]
             let key = cursor.key
-            if lastBytes >= 0, compare(last.bytes(lastBytes), key) == 0 {
-                guard allowsCopies else { throw cursor.reader.damage("a key", "another file has it too") }
-            } else {
+            if lastBytes < 0 || compare(last.bytes(lastBytes), key) != 0 {
                 last.reserve(key.count)
                 if let base = key.baseAddress { last.start.copyMemory(from: base, byteCount: key.count) }
                 lastBytes = key.count
-                try body(key, cursor.value)
+                return cursor
             }
-            if try !cursor.next() {
-                heap[0] = heap[heap.count - 1]
-                heap.removeLast()
-            }
-            sink(0)
+            guard allowsCopies else { throw cursor.reader.damage("a key", "another file has it too") }
+            try advance()
         }
+        return nil
+    }
+
+    private mutating func advance() throws {
+        guard let top = heap.first else { return }
+        if try !cursors[top].next() {
+            heap[0] = heap[heap.count - 1]
+            heap.removeLast()
+        }
+        sink(0)
     }
 
     private func isBefore(_ left: Int, _ right: Int) -> Bool {

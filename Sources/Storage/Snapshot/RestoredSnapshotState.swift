@@ -85,20 +85,27 @@ public final class RestoredSnapshotState: RestoredState {
         let from = groups.map { Self.prefix($0.lowerBound) }
         let to = groups.flatMap { $0.upperBound > Int(UInt16.max) ? nil : Self.prefix($0.upperBound) }
         if let groups, groups.isEmpty { return }
-        var cursors: [SegmentCursor] = []
-        for file in files {
-            guard let index = file.states[state], Self.mayHold(file.footer.statistics[index], from, to) else {
-                continue
-            }
-            let reader = SegmentReader(try fileSystem.open(file.path), footer: file.footer)
-            cursors.append(reader.cursor(state: index, from: from, to: to))
-        }
+        let cursors = try cursors(of: state, from: from, to: to)
         defer {
             let count = cursors.reduce(0) { $0 + $1.reader.bytesRead }
             reads.withLock { $0.bytes += count }
         }
         var merge = EntryMerge(cursors, allowsCopies: descriptor.kind == .broadcast)
         try merge.forEach(body)
+    }
+
+    func statistics(of state: String) -> [SegmentFooter.Statistics] {
+        files.compactMap { file in file.states[state].map { file.footer.statistics[$0] } }
+    }
+
+    func cursors(of state: String, from: [UInt8]?, to: [UInt8]?) throws -> [SegmentCursor] {
+        try files.compactMap { file in
+            guard let index = file.states[state], Self.mayHold(file.footer.statistics[index], from, to) else {
+                return nil
+            }
+            let reader = SegmentReader(try fileSystem.open(file.path), footer: file.footer)
+            return reader.cursor(state: index, from: from, to: to)
+        }
     }
 
     private static func prefix(_ keyGroup: Int) -> [UInt8] {

@@ -9,7 +9,7 @@ public struct Snapshot: Sendable {
     /// Its directory.
     public let path: String
     private let root: String
-    private let fileSystem: any FileSystem
+    let fileSystem: any FileSystem
 
     init(_ metadata: SnapshotMetadata, path: String, root: String, fileSystem: any FileSystem) {
         self.metadata = metadata
@@ -27,19 +27,29 @@ public struct Snapshot: Sendable {
             of: known, files: files.map { (location($0), $0) }, fileSystem: fileSystem)
     }
 
+    /// Opens one of its segments.
+    public func segment(_ file: SegmentFile) throws -> SegmentReader {
+        try Self.open(location(file), file, fileSystem)
+    }
+
     /// Reads every byte of every segment and compares it with its checksums.
     ///
     /// - Throws: kind `corrupt`, with the file and the reason.
     public func verify() throws {
-        for file in metadata.files {
-            let path = location(file)
-            try verifyChecksum(of: path, file)
-            let reader = try Self.open(path, file, fileSystem)
-            try reader.verify()
-            guard reader.footer.entries == UInt64(exactly: file.entries) else {
-                throw Self.damage(path, "it has \(reader.footer.entries) entries, \(file.entries) were written")
-            }
+        for file in metadata.files { try verify(file) }
+    }
+
+    /// Reads every byte of one segment and compares it with its checksums: block by block, then the whole file.
+    ///
+    /// - Throws: kind `corrupt`, with the file, the block and the reason.
+    public func verify(_ file: SegmentFile) throws {
+        let path = location(file)
+        let reader = try Self.open(path, file, fileSystem)
+        try reader.verify()
+        guard reader.footer.entries == UInt64(exactly: file.entries) else {
+            throw Self.damage(path, "it has \(reader.footer.entries) entries, \(file.entries) were written")
         }
+        try verifyChecksum(of: path, file)
     }
 
     private func verifyChecksum(of path: String, _ file: SegmentFile) throws {
@@ -57,7 +67,7 @@ public struct Snapshot: Sendable {
     }
 
     /// Where a file lies. Those of the snapshot's own directory are found there whatever it is called now.
-    private func location(_ file: SegmentFile) -> String {
+    public func location(_ file: SegmentFile) -> String {
         let own = CheckpointStore.directoryName(metadata.checkpoint) + "/"
         return file.path.hasPrefix(own) ? path + "/" + file.path.dropFirst(own.count) : root + "/" + file.path
     }

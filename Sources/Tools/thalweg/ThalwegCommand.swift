@@ -10,7 +10,8 @@ struct ThalwegCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "thalweg", abstract: "Stateful stream processing.",
         subcommands: [
-            JobRunCommand.self, JobPlanCommand.self, NexmarkCommand.self, SimulationCommand<BuiltInScenarios>.self,
+            JobRunCommand.self, JobPlanCommand.self, NexmarkCommand.self, StateCommand.self,
+            SimulationCommand<BuiltInScenarios>.self,
         ])
 
     static func main() async {

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+//  `thalweg state ls DIR`: the snapshots in a directory.
+
+import ArgumentParser
+import Thalweg
+import ThalwegSavepoint
+
+struct StateListCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "ls", abstract: "List the snapshots in a directory, the oldest first.")
+
+    @Argument(help: "A directory of checkpoints, savepoints or copies.")
+    var directory: String
+    @Flag(help: "Print a JSON object for each.")
+    var json = false
+
+    func run() throws {
+        let catalog = try SavepointCatalog(directory)
+        if json {
+            for item in catalog.items { print(item.value.json) }
+        } else {
+            var table = TextTable(["snapshot", "kind", "state", "time (UTC)", "bytes", "parallelism", "job"])
+            for item in catalog.items {
+                let metadata = item.metadata
+                table.add([
+                    item.name, metadata?.kind ?? "-", item.conditionName + (item.isLatest ? ", latest" : ""),
+                    metadata?.time ?? "-", metadata.map { String($0.byteCount) } ?? "-",
+                    metadata.map { String($0.parallelism) } ?? "-", metadata?.jobName ?? "-",
+                ])
+            }
+            table.print()
+            for item in catalog.items {
+                if case .damaged(let reason) = item.condition { print("damaged: \(reason)") }
+            }
+        }
+        if catalog.items.contains(where: \.isDamaged) { throw ExitCode.failure }
+    }
+}
+
+extension SavepointCatalog.Item {
+    fileprivate var isDamaged: Bool { if case .damaged = condition { true } else { false } }
+
+    fileprivate var conditionName: String {
+        switch condition {
+        case .complete: "complete"
+        case .incomplete: "incomplete"
+        case .damaged: "damaged"
+        }
+    }
+
+    fileprivate var value: DynamicValue {
+        var fields: [(String, DynamicValue)] = [
+            ("name", .string(name)), ("path", .string(path)), ("state", .string(conditionName)),
+            ("latest", .bool(isLatest)),
+        ]
+        if case .damaged(let reason) = condition { fields.append(("reason", .string(reason))) }
+        if let metadata {
+            fields += [
+                ("checkpoint", .number(metadata.checkpoint)), ("kind", .string(metadata.kind)),
+                ("time", .string(metadata.time)), ("bytes", .number(metadata.byteCount)),
+                ("parallelism", .number(metadata.parallelism)),
+                ("maxParallelism", .number(metadata.maxParallelism)), ("job", .string(metadata.jobName)),
+            ]
+        }
+        return .object(fields)
+    }
+}
