@@ -29,6 +29,7 @@ struct Enrich: StreamJob {
     @Option(help: "How many orders to make up.") var orders: Int64 = 10_000
     @Option(help: "How many customers there are.") var customers: Int64 = 500
     @Option(help: "Milliseconds that a look-up takes.") var latency = 10
+    @Option(help: "Seconds after which an order goes on without its customer.") var patience = 2
     @Option(help: "How many orders may wait for their customers at a time.") var capacity = 100
     @Option(help: "The CSV file to write.") var output = "enriched.csv"
 
@@ -41,7 +42,7 @@ struct Enrich: StreamJob {
                     time: EventTime(milliseconds: number))
             }, name: "orders")
         try orders.asyncLookup(
-            by: \.customer, .ordered(capacity: capacity), timeout: .seconds(2),
+            by: \.customer, .ordered(capacity: capacity), timeout: .seconds(patience),
             retry: .fixed(attempts: 3, delay: .milliseconds(50)),
             cache: LookupCache(rowsMax: 10_000, expiresAfterWrite: .minutes(10), keepsMisses: true),
             onTimeout: { [Enriched(order: $0.id, customer: "not known yet", city: "", cents: $0.cents)] },

@@ -13,7 +13,7 @@ import Thalweg
             let output = folder.appending(path: "enriched.csv").path
             try await run(
                 Enrich.self,
-                ["--orders", "2000", "--customers", "50", "--latency", "1", "--output", output])
+                ["--orders", "2000", "--customers", "50", "--latency", "1", "--patience", "600", "--output", output])
             // One number in 51 is nobody's.
             let known = (0..<2000).filter { $0 * 7919 % 51 < 50 }
             let cities = ["Basel", "Bonn", "Köln", "Mainz"]

@@ -47,7 +47,9 @@ import Thalweg
         }
         switch order {
         case .ordered: #expect(rows.map(\.id) == rows.map(\.id).sorted())
-        case .unordered: #expect(rows.map(\.id) != rows.map(\.id).sorted())
+        // A short part may be in order by chance.
+        case .unordered where rows.count > 100: #expect(rows.map(\.id) != rows.map(\.id).sorted())
+        case .unordered: break
         case .keyOrdered:
             for (_, own) in Dictionary(grouping: rows, by: \.customer) {
                 #expect(own.map(\.id) == own.map(\.id).sorted())
