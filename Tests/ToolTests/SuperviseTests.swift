@@ -65,14 +65,24 @@ import Testing
         #expect(errors.contains("\(stage.job) was killed by signal") && errors.contains("restart 2"), "\(errors)")
     }
 
-    /// What was to be repeated is repeated once.
-    @Test func onlyTheFirstStartBeginsWhereItIsTold() throws {
-        let stage = try Stage("[ $starts -gt 1 ] || kill -KILL $$\nexit 0\n")
-        #expect(try supervise(stage, "fixed-delay:5:1ms", ["--from", "chk-3", "--repeat-output"]).code == 0)
+    /// Killed before it has a checkpoint, the job begins again where it was told to; afterwards it goes on.
+    @Test func aStartElsewhereIsRepeatedUntilThereIsACheckpoint() throws {
+        let stage = try Stage(
+            """
+            if [ $starts = 2 ]; then mkdir -p state/chk-4; : > state/chk-4/_metadata; fi
+            [ $starts -gt 2 ] || kill -KILL $$
+            exit 0
+
+            """)
+        let told = "--checkpoint-dir \(stage.folder)/state --from chk-3 --repeat-output"
+        let (code, errors) = try supervise(stage, "fixed-delay:5:1ms", told.split(separator: " ").map(String.init))
+        #expect(code == 0)
+        let first = "run --checkpoint-dir state \(told)"
         #expect(
             stage.log == [
-                "run --checkpoint-dir state --from chk-3 --repeat-output", "run --checkpoint-dir state --from latest",
+                first, first, "run --checkpoint-dir state --checkpoint-dir \(stage.folder)/state --from latest",
             ])
+        #expect(errors.contains("where it was told to begin"), "\(errors)")
     }
 
     @Test func restartsAreLimited() throws {

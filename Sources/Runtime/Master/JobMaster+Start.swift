@@ -73,11 +73,13 @@ extension JobMaster {
             return try goingOn(from: snapshot, store)
         }
         let snapshot = try store.load(from)
+        // One directory has many names: what a snapshot says of itself and of its files tells whether it is the same.
         // What the newest checkpoint is need not be readable to start from another one.
-        if let latest = try? store.loadLatest(), latest.path == snapshot.path {
+        if let latest = try? store.loadLatest(), latest.metadata == snapshot.metadata {
             return try goingOn(from: snapshot, store)
         }
-        let isOwn = store.path(of: snapshot.metadata.checkpoint) == snapshot.path
+        let own = try? store.load(store.path(of: snapshot.metadata.checkpoint))
+        let isOwn = own?.metadata == snapshot.metadata
         if let newest = try store.latestCheckpointID, !isOwn || snapshot.metadata.checkpoint < newest,
             !options.repeatsOutput
         {

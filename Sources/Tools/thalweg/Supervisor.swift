@@ -41,10 +41,10 @@ struct Supervisor {
         }
         var state = RestartState(strategy: strategy, seed: UInt64(getpid()))
         let clock = SystemClock()
-        var isFirst = true
+        let before = newestCheckpoint
+        var next = arguments
         while true {
-            let status = try launch(isFirst ? arguments : resuming)
-            isFirst = false
+            let status = try launch(next)
             guard let signal = Self.signal(of: status) else { return (status >> 8) & 0xFF }
             if Self.asked.load(ordering: .relaxed) != 0 || signal == SIGINT || signal == SIGTERM {
                 return 128 + signal
@@ -57,7 +57,11 @@ struct Supervisor {
                     .task, "the job was killed too often", detail: "\(executable) was \(reason)",
                     hint: "look into why it dies; then go on from its newest checkpoint with --from latest")
             }
-            report("\(executable) was \(reason); restart \(attempt) from the newest checkpoint\n")
+            // Until the job has a checkpoint of its own the newest one is not where it was told to begin.
+            let isUnderWay = origin == nil || newestCheckpoint != before
+            next = isUnderWay ? resuming : arguments
+            let place = isUnderWay ? "from the newest checkpoint" : "where it was told to begin"
+            report("\(executable) was \(reason); restart \(attempt) \(place)\n")
             if let signal = Self.waitUntil(moment, clock) { return 128 + signal }
             state.restarted(region: -1, now: clock.now)
         }
@@ -81,6 +85,28 @@ struct Supervisor {
             // In short pieces: a signal just before the call does not interrupt it.
             poll(nil, 0, Int32(min(pause, 100)))
         }
+    }
+
+    /// Where the job was told to begin, if that may be elsewhere than at the newest checkpoint of a directory that the
+    /// arguments name.
+    private var origin: String? {
+        guard value(of: "--checkpoint-dir") != nil, let from = value(of: "--from"), from != "latest" else { return nil }
+        return from
+    }
+
+    /// The newest checkpoint of the directory that the arguments name; nil when there is none, or none can be read.
+    private var newestCheckpoint: Int64? {
+        guard let directory = value(of: "--checkpoint-dir") else { return nil }
+        return (try? CheckpointStore(root: directory, fileSystem: LocalFileSystem()).latestCheckpointID) ?? nil
+    }
+
+    private func value(of option: String) -> String? {
+        var value: String?
+        for (index, argument) in arguments.enumerated() {
+            if argument.hasPrefix(option + "=") { value = String(argument.dropFirst(option.count + 1)) }
+            if argument == option, index + 1 < arguments.count { value = arguments[index + 1] }
+        }
+        return value
     }
 
     /// The arguments with `--from latest` in place of where the first start began. What it was allowed to repeat it has

@@ -107,6 +107,17 @@ import ThalwegTesting
         #expect(!job.disk.paths.contains("checkpoints/_start"))
     }
 
+    /// A copy of the newest one, or the same under another path, is not an older one.
+    @Test func theNewestElsewhere() async throws {
+        var job = PartsJob(try await killed())
+        for path in job.disk.paths where path.hasPrefix("checkpoints/chk-4/") {
+            job.disk["copies" + path.dropFirst("checkpoints".count)] = job.disk[path]
+        }
+        job.from = "copies/chk-4"
+        try await job.makeExecution().run(on: CountingJob.scheduler(1))
+        #expect(job.published == job.expected)
+    }
+
     @Test func aDamagedRecordIsRefused() async throws {
         var job = PartsJob(try await killed())
         job.repeatsOutput = true
