@@ -2,6 +2,7 @@
 //  Large memory, with large pages where the machine grants them.
 
 import Glibc
+import Synchronization
 
 /// Memory for tables and columns. From 2 MiB on it is aligned so that the kernel may back it with huge pages: a table
 /// of millions of keys otherwise spends its time walking page tables.
@@ -9,7 +10,12 @@ public enum PageMemory {
     /// The size of a huge page.
     @inlinable public static var hugeBytes: Int { 2 << 20 }
 
-    /// Allocates memory that is not initialised. Give it back with ``free(_:)``.
+    private static let held = Atomic<Int>(0)
+
+    /// What this process holds of such memory, in bytes.
+    public static var heldBytes: Int { held.load(ordering: .relaxed) }
+
+    /// Allocates memory that is not initialised. Give it back with ``free(_:byteCount:)``.
     public static func allocate(byteCount: Int) -> UnsafeMutableRawPointer {
         let isLarge = byteCount >= hugeBytes
         var memory: UnsafeMutableRawPointer?
@@ -18,9 +24,14 @@ public enum PageMemory {
             // Swift's own allocations end the process as well when memory runs out.
             preconditionFailure("out of memory: \(byteCount) bytes were refused")
         }
+        held.add(byteCount, ordering: .relaxed)
         if isLarge { madvise(memory, byteCount, CInt(MADV_HUGEPAGE)) }
         return memory
     }
 
-    public static func free(_ memory: UnsafeMutableRawPointer) { Glibc.free(memory) }
+    /// - Parameter byteCount: as it was allocated.
+    public static func free(_ memory: UnsafeMutableRawPointer, byteCount: Int) {
+        held.subtract(byteCount, ordering: .relaxed)
+        Glibc.free(memory)
+    }
 }

@@ -28,6 +28,10 @@ public struct ExecutionSettings: Sendable {
     public var failuresPerTaskMax: Int?
     /// The seed of what is left to chance: the jitter of restarts.
     public var seed: UInt64 = 0
+    /// What memory the process may use, and for what; nil: nobody watches it.
+    public var memory: MemorySettings?
+    /// How much a channel between tasks holds.
+    var channels = ChannelLimits()
     /// How long a job that ends waits for tasks that are inside a function of the user; then it ends without them.
     public var cancellationTimeout = Duration.seconds(30)
 
@@ -63,6 +67,8 @@ public struct CheckpointOptions: Sendable {
 /// The counters of a job, readable while it runs.
 public final class JobMetrics: Sendable {
     private let table = Guarded<[Int: [Int: OperatorMetrics]]>([:])
+    /// What memory is used for.
+    public let memory = MemoryMetrics()
 
     public init() {}
 
@@ -94,6 +100,8 @@ public final class JobExecution: Sendable {
     public let checkpoints = CheckpointMetrics()
     /// What happened to the job that people should know.
     public let notices = JobNotices()
+    /// What memory is for; nil when no memory was given.
+    public let memoryPlan: MemoryPlan?
     private let settings: ExecutionSettings
     private let stage = Guarded(Stage.waiting([]))
     private let wishes = Atomic<Int64>(0)
@@ -113,6 +121,19 @@ public final class JobExecution: Sendable {
                 hint: "set batch-capacity, best to between 256 and 4096")
         }
         self.graph = try JobGraph(graph, parallelism: settings.parallelism, maxParallelism: settings.maxParallelism)
+        var settings = settings
+        memoryPlan = try settings.memory.map { (memory) throws(ThalwegError) in try MemoryPlan(memory.configuration) }
+        if let memoryPlan {
+            let exchanges = try ExchangePlan(self.graph.exchanges, settings.batchCapacity, memoryPlan)
+            if exchanges.batchCapacity < settings.batchCapacity {
+                notices.add(
+                    "note: batches of \(exchanges.batchCapacity) records, so that exchanges keep within "
+                        + "\(MemorySize(bytes: memoryPlan.bytes(of: .network)))")
+            }
+            settings.batchCapacity = exchanges.batchCapacity
+            settings.channels = exchanges.limits
+            metrics.memory.exchanges.plan(exchanges.boundBytes)
+        }
         self.settings = settings
     }
 
@@ -135,6 +156,8 @@ public final class JobExecution: Sendable {
             graph, settings, clock: scheduler.clock, metrics: metrics, job: link, wakers: wakers)
         try master.start()
         begin(link)
+        let watcher = watchMemory(link)
+        defer { watcher?.stop() }
         return try await scheduler.run(
             ScheduledJob(master: master, link: link, wakers: wakers, background: background, masterWake: masterWake))
     }
@@ -175,6 +198,24 @@ public final class JobExecution: Sendable {
 
     /// Whether somebody has cancelled the job.
     public var isCancelled: Bool { cancelled.load(ordering: .acquiring) }
+
+    /// Compares what the process occupies with what it was given, now and from time to time.
+    private func watchMemory(_ job: JobLink) -> Ticker? {
+        guard let memory = settings.memory, let memoryPlan, let measure = memory.measure else { return nil }
+        let watch = Guarded(MemoryWatch(limitBytes: memoryPlan.processBytes, policy: memory.policy))
+        let sample: @Sendable () -> Void = { [metrics, notices] in
+            let use = metrics.memory.sample(residentBytes: measure())
+            switch watch.withLock({ $0.handle(use) }) {
+            case .nothing: break
+            case .warn(let text): notices.add(text)
+            case .fail(let error): job.abort(error)
+            }
+        }
+        sample()
+        let ticker = Ticker()
+        ticker.start(every: MemorySettings.sampleInterval, sample)
+        return ticker
+    }
 
     private func ask(_ kind: SnapshotKind) async throws -> SnapshotReport {
         let id = wishes.add(1, ordering: .relaxed).newValue

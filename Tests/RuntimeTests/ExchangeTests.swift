@@ -167,8 +167,8 @@ import Thalweg
                 }
                 #expect(producer == wakes + (wasFull ? 1 : 0))
             }
-            wasFull = twin.count >= Channel.capacity
-            #expect(channel.isFull == wasFull && twin.count <= Channel.capacity)
+            wasFull = twin.count >= ChannelLimits().packets
+            #expect(channel.isFull == wasFull && twin.count <= ChannelLimits().packets)
         }
     }
 
@@ -214,6 +214,6 @@ import Thalweg
         for _ in 0..<100 { channel.recycle(Batch<Int>(capacity: 1)) }
         var count = 0
         while channel.takeRecycled() != nil { count += 1 }
-        #expect(count == Channel.recycledMax)
+        #expect(count == ChannelLimits().recycled)
     }
 }

@@ -37,6 +37,8 @@ public struct JobReport: Codable, Sendable {
     public var checkpointPauseMillis: Double
     /// Failures that led to a restart.
     public var failovers: Int
+    /// What memory was given and used for.
+    public var memory: MemoryReport
     /// The snapshot that the job was stopped with; nil when it ended by itself.
     public var stoppedWith: SnapshotReport?
 
@@ -61,9 +63,30 @@ public struct JobReport: Codable, Sendable {
         checkpoints = execution.checkpoints.completed.value
         checkpointPauseMillis = Double(execution.checkpoints.synchronousNanosMax.value / 1000) / 1000
         failovers = execution.checkpoints.failovers.value
+        memory = MemoryReport(of: execution)
         let usage = ProcessUsage()
         cpuSeconds = usage.cpuSeconds
         peakMemoryBytes = usage.peakMemoryBytes
+    }
+}
+
+/// What the memory of a job was given and used for, in bytes.
+public struct MemoryReport: Codable, Sendable {
+    /// What the process may use; nil when no memory was given.
+    public var limitBytes: Int?
+    /// What all channels between tasks may hold; nil when no memory was given.
+    public var exchangeLimitBytes: Int?
+    /// The most that lay in the channels between tasks at a time.
+    public var exchangePeakBytes: Int
+    /// Pages and tables of state now.
+    public var stateBytes: Int
+
+    init(of execution: JobExecution) {
+        let metrics = execution.metrics.memory
+        limitBytes = execution.memoryPlan?.processBytes
+        exchangeLimitBytes = limitBytes == nil ? nil : metrics.exchanges.boundBytes
+        exchangePeakBytes = metrics.exchanges.peakBytes
+        stateBytes = metrics.stateBytes
     }
 }
 

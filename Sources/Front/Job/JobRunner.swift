@@ -4,6 +4,7 @@
 import Glibc
 import Synchronization
 import ThalwegBase
+import ThalwegControl
 import ThalwegGraph
 import ThalwegOperator
 import ThalwegRuntime
@@ -50,7 +51,12 @@ public struct JobRunner {
         let start = MonotonicTime.now
         let progress = output == .progress ? ProgressLine(execution, start: start) : nil
         progress?.start()
-        if output != .quiet { execution.notices.listen { ProgressLine.write("\($0)\n") } }
+        if output != .quiet {
+            for line in execution.notices.lines { ProgressLine.write("\(line)\n") }
+            execution.notices.listen { ProgressLine.write("\($0)\n") }
+        } else {
+            execution.notices.listen { if $0.hasPrefix(MemoryWatch.warning) { ProgressLine.write("\($0)\n") } }
+        }
         let result: Result<JobOutcome, any Error>
         do { result = .success(try await runHeedingSignals(execution, on: scheduler)) } catch {
             result = .failure(error)

@@ -3,6 +3,7 @@
 
 @_exported import ArgumentParser
 import ThalwegBase
+import ThalwegControl
 import ThalwegGraph
 import ThalwegOperator
 import ThalwegRuntime
@@ -58,11 +59,13 @@ struct RunCommand<Job: StreamJob>: AsyncParsableCommand {
 
     @OptionGroup(title: "Job options") var job: Job
     @OptionGroup(title: "Engine options") var options: EngineOptions
+    @OptionGroup(title: "Memory") var memory: MemoryArguments
     @OptionGroup(title: "Checkpoints and stops") var checkpoints: CheckpointArguments
 
     mutating func run() async throws {
         var settings = try options.settings()
         settings.jobName = Job.jobName
+        try memory.apply(to: &settings)
         try checkpoints.apply(to: &settings)
         let environment = StreamEnvironment(settings: settings)
         try job.build(environment)
@@ -103,7 +106,8 @@ struct EngineOptions: ParsableArguments {
     @Option(
         name: .customLong("set"),
         help: ArgumentHelp(
-            "An engine setting: max-parallelism, batch-capacity, object-reuse (default, copyPerOperator, fullReuse).",
+            "An engine setting: max-parallelism, batch-capacity, object-reuse (default, copyPerOperator, fullReuse), "
+                + "taskmanager.memory....",
             valueName: "key=value"))
     var assignments: [String] = []
     @Flag(help: "Print a report as JSON at the end.") var json = false
@@ -129,6 +133,12 @@ extension ExecutionSettings {
             ThalwegError(.job, "a setting is not understood", detail: "\"\(assignment)\"", hint: hint)
         }
         guard parts.count == 2 else { throw fail("write it as key=value") }
+        if MemoryConfiguration.knows(parts[0]) {
+            var all = memory ?? MemorySettings()
+            try all.configuration.set(parts[0], to: parts[1])
+            memory = all
+            return
+        }
         switch parts[0] {
         case "parallelism", "max-parallelism", "batch-capacity":
             guard let number = Int(parts[1]), number > 0 else { throw fail("give a whole number above 0") }
@@ -143,7 +153,7 @@ extension ExecutionSettings {
             }
             objectReuse = mode
         default:
-            throw fail("known keys: parallelism, max-parallelism, batch-capacity, object-reuse")
+            throw fail("known keys: parallelism, max-parallelism, batch-capacity, object-reuse, taskmanager.memory...")
         }
     }
 }

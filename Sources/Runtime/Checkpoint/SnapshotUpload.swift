@@ -112,6 +112,12 @@ final class JobLink: Sendable {
         post(.cancel)
     }
 
+    /// Ends the job with an error, whatever its restart strategy: from now on no output is published.
+    func abort(_ error: any Error) {
+        publication.withLock { $0.isCancelled = true }
+        post(.abort(error))
+    }
+
     var isCancelled: Bool { publication.withLock { $0.isCancelled } }
 
     /// Whether all output of a job without checkpoints may be published; a cancel comes too late then.

@@ -8,7 +8,7 @@ import ThalwegOperator
 /// One direction between two subtasks. Batches pass as they are; emptied ones travel back to be filled again.
 ///
 /// Sending never blocks: the runtime does not poll a producer whose channels are full, so a channel holds at most
-/// `capacity` packets plus what one poll of the producer makes.
+/// `limits.packets` packets plus what one poll of the producer makes.
 final class Channel: ExchangeChannel, Sendable {
     private struct Contents {
         var packets: [Packet] = []
@@ -18,11 +18,11 @@ final class Channel: ExchangeChannel, Sendable {
         var count: Int { packets.count - head }
     }
 
-    /// The number of packets at which the producer pauses.
-    static let capacity = 8
-    /// The number of emptied batches kept for the producer.
-    static let recycledMax = 4
-
+    /// The number of packets at which the producer pauses, and of emptied batches kept for it.
+    let limits: ChannelLimits
+    /// What one batch occupies.
+    private let batchBytes: Int
+    private let memory: ExchangeMemory?
     private let contents = Guarded(Contents())
     private let full = Atomic<Bool>(false)
     /// The barriers in line.
@@ -30,9 +30,27 @@ final class Channel: ExchangeChannel, Sendable {
     private let wakeConsumer: @Sendable () -> Void
     private let wakeProducer: @Sendable () -> Void
 
-    init(wakeConsumer: @escaping @Sendable () -> Void, wakeProducer: @escaping @Sendable () -> Void) {
+    /// - Parameters:
+    ///   - batchBytes: what one batch occupies.
+    ///   - memory: told what lies in the channel.
+    init(
+        limits: ChannelLimits = ChannelLimits(), batchBytes: Int = 0, memory: ExchangeMemory? = nil,
+        wakeConsumer: @escaping @Sendable () -> Void, wakeProducer: @escaping @Sendable () -> Void
+    ) {
+        self.limits = limits
+        self.batchBytes = batchBytes
+        self.memory = memory
         self.wakeConsumer = wakeConsumer
         self.wakeProducer = wakeProducer
+    }
+
+    deinit {
+        guard let memory else { return }
+        contents.withLock { contents in
+            for packet in contents.packets[contents.head...] {
+                if case .batch = packet { memory.subtract(batchBytes) }
+            }
+        }
     }
 
     /// Whether the producer should wait.
@@ -43,9 +61,10 @@ final class Channel: ExchangeChannel, Sendable {
         if case .signal(.barrier) = packet { isBarrier = true }
         // Counted first: whoever receives it takes it off the count.
         if isBarrier { barriers.add(1, ordering: .releasing) }
+        if let memory, case .batch = packet { memory.add(batchBytes) }
         let wasEmpty = contents.withLock { contents in
             contents.packets.append(packet)
-            if contents.count >= Self.capacity { full.store(true, ordering: .releasing) }
+            if contents.count >= limits.packets { full.store(true, ordering: .releasing) }
             return contents.count == 1
         }
         // A barrier may have to go ahead of what lies before it.
@@ -103,13 +122,14 @@ final class Channel: ExchangeChannel, Sendable {
             return (packet, wasFull)
         }
         if case .signal(.barrier)? = packet { barriers.subtract(1, ordering: .releasing) }
+        if let memory, case .batch? = packet { memory.subtract(batchBytes) }
         if wasFull { wakeProducer() }
         return packet
     }
 
     /// Notes that a packet has left; whether the producer may go on because of that.
     private func makesRoom(_ contents: borrowing Contents) -> Bool {
-        guard contents.count < Self.capacity, full.load(ordering: .relaxed) else { return false }
+        guard contents.count < limits.packets, full.load(ordering: .relaxed) else { return false }
         full.store(false, ordering: .releasing)
         return true
     }
@@ -118,7 +138,7 @@ final class Channel: ExchangeChannel, Sendable {
     func recycle(_ batch: AnyObject) {
         let packet = Packet.batch(batch)
         contents.withLock { contents in
-            if contents.recycled.count < Self.recycledMax { contents.recycled.append(packet) }
+            if contents.recycled.count < limits.recycled { contents.recycled.append(packet) }
         }
     }
 

@@ -204,6 +204,9 @@ final class JobMaster {
         case .written, .notWritten, .committed, .notCommitted, .wish:
             handleCheckpoint(event)
         case .settled(let region): settled(region: region)
+        case .abort(let error):
+            // All has been processed, and what has begun to come out comes out.
+            if !job.isPublishing { end(.failure(error)) }
         case .cancel:
             if job.isPublishing && deadline == nil {
                 // Too late to publish nothing: all of it comes out, unless it takes too long.

@@ -33,6 +33,8 @@ enum MasterEvent: Sendable {
     case wish(SnapshotWish)
     /// What was submitted to the background before the tasks of a region came to rest has been done.
     case settled(region: Int)
+    /// The job cannot go on, whatever its restart strategy.
+    case abort(any Error)
     case cancel
 }
 

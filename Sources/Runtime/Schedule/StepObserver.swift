@@ -57,6 +57,7 @@ extension MasterEvent {
         case .notCommitted(let checkpoint, let error): "checkpoint \(checkpoint): not committed: \(error)"
         case .wish(let wish): "a wish: \(wish.kind.rawValue)"
         case .settled(let region): "region \(region) has come to rest"
+        case .abort(let error): "ended: \(error)"
         case .cancel: "cancelled"
         }
     }

@@ -163,25 +163,7 @@ struct TaskBuilder {
     /// How many streams of signals reach a node in one subtask: one per chained edge, one per channel of an exchange.
     private func slotCount(of node: StreamNode, subtask: Int) -> Int {
         node.inputs.reduce(0) {
-            $0 + (graph.isChained($1, into: node.id) ? 1 : senders(of: $1, into: node.id, subtask).count)
-        }
-    }
-
-    /// The producer subtasks that send to a consumer subtask over an edge.
-    private func senders(of edge: StreamEdge, into node: Int, _ subtask: Int) -> [Int] {
-        (0..<graph.parallelism(of: edge.source)).filter { receivers(of: edge, into: node, from: $0).contains(subtask) }
-    }
-
-    /// The consumer subtasks that a producer subtask sends to over an edge.
-    private func receivers(of edge: StreamEdge, into node: Int, from subtask: Int) -> [Int] {
-        let (producers, consumers) = (graph.parallelism(of: edge.source), graph.parallelism(of: node))
-        switch graph.partitioning(of: edge, into: node) {
-        case .forward: return [subtask]
-        case .global: return [0]
-        case .rescale:
-            return Array(
-                FailoverGraph.consumers(of: subtask, producerCount: producers, consumerCount: consumers))
-        case .hash, .rebalance, .broadcast: return Array(0..<consumers)
+            $0 + (graph.isChained($1, into: node.id) ? 1 : graph.senders(of: $1, into: node.id, subtask).count)
         }
     }
 
@@ -201,7 +183,7 @@ struct TaskBuilder {
                         inlet = try copying(inlet, metrics.register(node: consumer.id, subtask: subtask))
                     }
                 } else {
-                    let lanes = receivers(of: edge, into: consumer.id, from: subtask).map {
+                    let lanes = graph.receivers(of: edge, into: consumer.id, from: subtask).map {
                         channel(consumer.id, index, from: subtask, to: $0, source: node.id)
                     }
                     outputs += lanes
@@ -222,7 +204,11 @@ struct TaskBuilder {
         let consumer = graph.firstTask[graph.vertexOf[node]] + to
         let producer = graph.firstTask[graph.vertexOf[source]] + from
         let wakers = self.wakers
+        let stream = graph.streamGraph.nodes[node].inputs[edge]
         let channel = Channel(
+            limits: settings.channels,
+            batchBytes: settings.batchCapacity * stream.exchangedRowBytes,
+            memory: metrics.memory.exchanges,
             wakeConsumer: { wakers.wake(consumer) }, wakeProducer: { wakers.wake(producer) })
         channels[key] = channel
         return channel
@@ -234,7 +220,7 @@ struct TaskBuilder {
         var inputs: [ExecutionTask.Input] = []
         for (index, edge) in node.inputs.enumerated() where !graph.isChained(edge, into: node.id) {
             let first = slot(of: index, of: node, subtask)
-            for (offset, sender) in senders(of: edge, into: node.id, subtask).enumerated() {
+            for (offset, sender) in graph.senders(of: edge, into: node.id, subtask).enumerated() {
                 let type = edge.combined?.type ?? edge.type
                 let inlet = type.makeInlet(instance.pushes[edge.combined?.input ?? edge.input], { _ in })
                 inputs.append(
@@ -263,7 +249,7 @@ struct TaskBuilder {
     /// The first slot of an edge among a node's streams of signals.
     fileprivate func slot(of index: Int, of node: StreamNode, _ subtask: Int) -> Int {
         node.inputs[..<index].reduce(0) {
-            $0 + (graph.isChained($1, into: node.id) ? 1 : senders(of: $1, into: node.id, subtask).count)
+            $0 + (graph.isChained($1, into: node.id) ? 1 : graph.senders(of: $1, into: node.id, subtask).count)
         }
     }
 }

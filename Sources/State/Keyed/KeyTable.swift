@@ -53,7 +53,7 @@ public final class KeyTable<Key: Hashable> {
         for slot in 0..<slotLimit where hashes.address(slot).pointee != .max {
             keys.address(slot).deinitialize(count: 1)
         }
-        PageMemory.free(entries)
+        PageMemory.free(entries, byteCount: (mask + 1) * 8)
     }
 
     /// The key of a slot in use.
@@ -233,7 +233,7 @@ public final class KeyTable<Key: Hashable> {
         guard (count + additional) * 2 > mask else { return }
         var capacity = mask + 1
         while (count + additional) * 2 > capacity - 1 { capacity *= 2 }
-        PageMemory.free(entries)
+        PageMemory.free(entries, byteCount: (mask + 1) * 8)
         entries = Self.makeEntries(capacity)
         mask = capacity - 1
         for slot in 0..<slotLimit {

@@ -9,7 +9,7 @@ import ThalwegBase
 /// Whoever reads pages holds their heap: the memory goes when the last one lets go.
 public final class PageHeap: Sendable {
     private struct Memory {
-        var extents: [PageAddress] = []
+        var extents: [(start: PageAddress, byteCount: Int)] = []
         var free: [PageAddress] = []
         var cut = 0
         var pagesLeft = 0
@@ -26,7 +26,7 @@ public final class PageHeap: Sendable {
 
     deinit {
         memory.withLock { memory in
-            for extent in memory.extents { PageMemory.free(extent.raw) }
+            for extent in memory.extents { PageMemory.free(extent.start.raw, byteCount: extent.byteCount) }
         }
     }
 
@@ -38,12 +38,13 @@ public final class PageHeap: Sendable {
             if memory.pagesLeft == 0 {
                 let isSmall = memory.cut < Self.smallPagesMax
                 memory.pagesLeft = isSmall ? 1 : max(1, PageMemory.hugeBytes / max(pageBytes, 1))
-                let extent = PageMemory.allocate(byteCount: memory.pagesLeft * pageBytes)
-                memory.extents.append(PageAddress(raw: extent))
+                let byteCount = memory.pagesLeft * pageBytes
+                let extent = PageMemory.allocate(byteCount: byteCount)
+                memory.extents.append((PageAddress(raw: extent), byteCount))
             }
             memory.cut += 1
             memory.pagesLeft -= 1
-            return PageAddress(raw: memory.extents[memory.extents.count - 1].raw + memory.pagesLeft * pageBytes)
+            return PageAddress(raw: memory.extents[memory.extents.count - 1].start.raw + memory.pagesLeft * pageBytes)
         }
     }
 

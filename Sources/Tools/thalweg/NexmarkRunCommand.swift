@@ -44,6 +44,9 @@ struct NexmarkRunCommand: AsyncParsableCommand {
             valueName: "dir"))
     var sink: String?
 
+    @OptionGroup(title: "Memory")
+    var memory: MemoryArguments
+
     @OptionGroup(title: "Checkpoints and stops")
     var checkpoints: CheckpointArguments
 
@@ -75,6 +78,7 @@ struct NexmarkRunCommand: AsyncParsableCommand {
         env.settings.parallelism = parallelism
         for assignment in assignments { try env.settings.set(assignment) }
         env.settings.jobName = "nexmark-\(self.query)"
+        try memory.apply(to: &env.settings)
         try checkpoints.apply(to: &env.settings)
         let output: NexmarkOutput = sink.map { .files($0) } ?? (file == nil ? .blackHole : .result(result))
         try query.build(input, to: output, in: env)

@@ -10,7 +10,7 @@ struct ThalwegCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "thalweg", abstract: "Stateful stream processing.",
         subcommands: [
-            JobRunCommand.self, JobPlanCommand.self, NexmarkCommand.self, StateCommand.self,
+            JobRunCommand.self, JobPlanCommand.self, NexmarkCommand.self, StateCommand.self, ConfigCommand.self,
             SimulationCommand<BuiltInScenarios>.self,
         ])
 

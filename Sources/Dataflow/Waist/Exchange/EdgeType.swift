@@ -9,6 +9,8 @@ import ThalwegData
 public struct EdgeType: Sendable {
     /// The element type's name, for plans and errors.
     public let name: String
+    /// What a record and its timestamp take in a batch, without what the record refers to.
+    public let rowBytes: Int
     /// Joins a push closure of the consumer with a signal closure to an `Inlet`.
     public let makeInlet: @Sendable (_ push: Any, _ signal: @escaping (Signal) throws -> Void) -> Any
     /// One inlet that feeds several.
@@ -34,6 +36,7 @@ public struct EdgeType: Sendable {
         copying: (@Sendable (_ inlet: Any, OperatorMetrics) throws -> Any)? = nil
     ) {
         name = String(describing: Element.self)
+        rowBytes = MemoryLayout<Element>.stride + MemoryLayout<Int64>.stride
         self.copying = copying ?? DeepCopy.copying(Element.self)
         makePacketCodec = PacketCodecs.maker(of: Element.self, hash: hash)
         makeInlet = { push, signal in
