@@ -5,7 +5,7 @@ import Thalweg
 
 /// Something that goes wrong at a moment; each happens once.
 ///
-/// As text, `kind-amount@moment:number`: `crash@disk:120`, `full-8@record:40`.
+/// As text, `kind-amount@moment:number`: `crash@disk:120`, `fullDisk-8@record:40`.
 public struct Fault: Sendable, Hashable {
     /// What happens.
     public enum Kind: String, Sendable, Hashable, CaseIterable {

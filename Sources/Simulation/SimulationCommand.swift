@@ -30,7 +30,7 @@ public struct SimulationCommand<Provider: ScenarioProvider>: AsyncParsableComman
     @Option(help: "The number of seeds.") var count = 1
     @Option(help: "The scenario, if there are several.") var scenario: String?
     @Option(help: "The number of records instead of the scenario's own.") var records: Int?
-    @Option(help: "The faults instead of those drawn from the seed, such as crash@record:40,full-8@disk:9.")
+    @Option(help: "The faults instead of those drawn from the seed, such as crash@record:40,fullDisk-8@disk:9.")
     var faults: String?
     @Flag(help: "Print what happens, line by line.") var trace = false
     @Flag(help: "Do not look for a smaller plan when a seed fails.") var noShrink = false

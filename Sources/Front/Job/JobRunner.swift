@@ -19,6 +19,8 @@ public struct JobRunner {
         case progress
         /// Only a report as JSON on standard output at the end.
         case json
+        /// Only what people should know of the job, such as restarts and refused checkpoints, on standard error.
+        case notices
         /// Nothing.
         case quiet
     }
@@ -84,7 +86,7 @@ public struct JobRunner {
             }
             ProgressLine.write(ProgressLine.summary(report))
         case .json: if let json = try? report.json { print(json) }
-        case .quiet: break
+        case .notices, .quiet: break
         }
     }
 

@@ -44,7 +44,7 @@ public struct RunSummary: Sendable {
     public static func run(
         _ name: String, events: Int64?, in env: StreamEnvironment, stopping: StopPolicy = StopPolicy()
     ) async throws -> RunSummary {
-        let runner = JobRunner(name: name, environment: env, output: .quiet, stopping: stopping)
+        let runner = JobRunner(name: name, environment: env, output: .notices, stopping: stopping)
         let execution = try env.makeExecution()
         let cpu = ProcessUsage().cpuSeconds
         let start = MonotonicTime.now
