@@ -21,11 +21,13 @@ extension DynamicValue {
         }
         let json: JSONText
         do {
-            json = try JSONText.parse(text)
+            json = try JSONText.parse(Array(text.utf8))
         } catch {
             // Of a number, what is wrong is not the form.
             if case .scalar = schema.root { throw Self.misfit(.string(text), schema.root, "") }
-            throw error
+            throw ThalwegError(
+                .input, "this is no JSON", detail: "\(error.reason) of \(text)",
+                hint: "write texts in double quotes: '\"text\"'")
         }
         self = try Self.value(json, schema.root, "")
     }

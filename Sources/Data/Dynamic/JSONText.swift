@@ -1,10 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-//  JSON that a person wrote: read as it stands, numbers as their text.
-
-import ThalwegBase
+//  JSON of any shape: read as it stands, numbers as their text.
 
 /// A JSON document of any shape. The bytes need not be trusted.
-indirect enum JSONText {
+package indirect enum JSONText {
+    /// Why a text is no JSON.
+    package struct Failure: Error {
+        /// With the place.
+        package let reason: String
+
+        package init(reason: String) { self.reason = reason }
+    }
+
     case null
     case bool(Bool)
     /// As it was written, so that no digit is lost.
@@ -14,11 +20,10 @@ indirect enum JSONText {
     case object([(name: String, value: JSONText)])
 
     /// How deep documents may nest.
-    static let depthMax = 128
+    package static let depthMax = 128
 
-    /// - Throws: kind `input`, with the place.
-    static func parse(_ text: String) throws(ThalwegError) -> JSONText {
-        var reader = JSONTextReader(bytes: Array(text.utf8))
+    package static func parse(_ bytes: [UInt8]) throws(Failure) -> JSONText {
+        var reader = JSONTextReader(bytes: bytes)
         let value = try reader.value(depth: 0)
         reader.skipSpace()
         guard reader.position == reader.bytes.count else { throw reader.failure("more follows the value") }
@@ -44,11 +49,8 @@ private struct JSONTextReader {
 
     var next: UInt8? { position < bytes.count ? bytes[position] : nil }
 
-    func failure(_ reason: String) -> ThalwegError {
-        ThalwegError(
-            .input, "this is no JSON",
-            detail: "\(reason) at byte \(position) of \(String(decoding: bytes, as: UTF8.self))",
-            hint: "write texts in double quotes: '\"text\"'")
+    func failure(_ reason: String) -> JSONText.Failure {
+        JSONText.Failure(reason: "\(reason) at byte \(position)")
     }
 
     mutating func skipSpace() {
@@ -62,7 +64,7 @@ private struct JSONTextReader {
         return true
     }
 
-    mutating func value(depth: Int) throws(ThalwegError) -> JSONText {
+    mutating func value(depth: Int) throws(JSONText.Failure) -> JSONText {
         guard depth < JSONText.depthMax else { throw failure("nested too deep") }
         skipSpace()
         switch next {
@@ -76,13 +78,13 @@ private struct JSONTextReader {
         }
     }
 
-    private mutating func word(_ text: String, _ value: JSONText) throws(ThalwegError) -> JSONText {
+    private mutating func word(_ text: String, _ value: JSONText) throws(JSONText.Failure) -> JSONText {
         guard bytes[position...].starts(with: text.utf8) else { throw failure("no value") }
         position += text.utf8.count
         return value
     }
 
-    private mutating func number() throws(ThalwegError) -> JSONText {
+    private mutating func number() throws(JSONText.Failure) -> JSONText {
         let digits = bytes[position...].prefix { byte in
             switch byte {
             case UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"), UInt8(ascii: "+"), UInt8(ascii: "."),
@@ -92,12 +94,12 @@ private struct JSONTextReader {
             }
         }
         let text = String(decoding: digits, as: UTF8.self)
-        guard Double(text) != nil else { throw failure("no value") }
+        guard !text.hasPrefix("+"), Double(text) != nil else { throw failure("no value") }
         position = digits.endIndex
         return .number(text)
     }
 
-    private mutating func array(depth: Int) throws(ThalwegError) -> JSONText {
+    private mutating func array(depth: Int) throws(JSONText.Failure) -> JSONText {
         position += 1
         var elements: [JSONText] = []
         if take("]") { return .array(elements) }
@@ -108,23 +110,24 @@ private struct JSONTextReader {
         }
     }
 
-    private mutating func object(depth: Int) throws(ThalwegError) -> JSONText {
+    private mutating func object(depth: Int) throws(JSONText.Failure) -> JSONText {
         position += 1
         var members: [(name: String, value: JSONText)] = []
+        var names: Set<String> = []
         if take("}") { return .object(members) }
         while true {
             skipSpace()
             guard next == UInt8(ascii: "\"") else { throw failure("no name in double quotes") }
             let name = try string()
             guard take(":") else { throw failure("no ':'") }
-            guard !members.contains(where: { $0.name == name }) else { throw failure("'\(name)' stands there twice") }
+            guard names.insert(name).inserted else { throw failure("'\(name)' stands there twice") }
             members.append((name, try value(depth: depth + 1)))
             if take("}") { return .object(members) }
             guard take(",") else { throw failure("no ',' or '}'") }
         }
     }
 
-    private mutating func string() throws(ThalwegError) -> String {
+    private mutating func string() throws(JSONText.Failure) -> String {
         position += 1
         var text: [UInt8] = []
         while let byte = next {
@@ -141,7 +144,7 @@ private struct JSONTextReader {
         throw failure("a text without end")
     }
 
-    private mutating func escape(into text: inout [UInt8]) throws(ThalwegError) {
+    private mutating func escape(into text: inout [UInt8]) throws(JSONText.Failure) {
         guard let byte = next else { throw failure("a text without end") }
         position += 1
         switch byte {
@@ -165,7 +168,7 @@ private struct JSONTextReader {
         }
     }
 
-    private mutating func hex() throws(ThalwegError) -> UInt32 {
+    private mutating func hex() throws(JSONText.Failure) -> UInt32 {
         let digits = bytes[position...].prefix(4)
         guard digits.count == 4, let code = UInt32(String(decoding: digits, as: UTF8.self), radix: 16) else {
             throw failure("no character")

@@ -114,7 +114,7 @@ extension SegmentFooter {
     /// - Throws: `JSONTree.Mismatch`, with the reason.
     init(_ bytes: UnsafeRawBufferPointer) throws {
         var reader = FooterReader(bytes)
-        guard case .array(let trees) = try JSONParser.parse(try reader.counted()) else {
+        guard case .array(let trees) = try JSONTree.parse(try reader.counted()) else {
             throw JSONTree.Mismatch(reason: "the table of states is no list")
         }
         states = try trees.map { try StateDescriptor($0) }

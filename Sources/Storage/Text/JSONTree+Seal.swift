@@ -26,6 +26,6 @@ extension JSONTree {
         guard Array(bytes.suffix(sealBytes)) == Array("\(seal)\(checksum)\n".utf8) else {
             throw Mismatch(reason: "its checksum differs, or it is cut off")
         }
-        return try JSONParser.parse(text)
+        return try JSONTree.parse(text)
     }
 }

@@ -2,6 +2,7 @@
 //  JSON as a value: the descriptions in files at rest, for people and other programs to read.
 
 import ThalwegBase
+import ThalwegData
 
 /// A JSON document. Objects are printed with their keys in order, so that equal trees give equal bytes.
 enum JSONTree: Hashable, Sendable {
@@ -13,12 +14,41 @@ enum JSONTree: Hashable, Sendable {
     case array([JSONTree])
     case object([String: JSONTree])
 
-    /// How deep documents may nest.
-    static let depthMax = 256
-
     static func strings(_ texts: [String]) -> JSONTree { .array(texts.map { .string($0) }) }
 
     static func strings(_ texts: [String: String]) -> JSONTree { .object(texts.mapValues { .string($0) }) }
+}
+
+// MARK: Reading
+
+extension JSONTree {
+    /// Reads a whole document.
+    ///
+    /// - Throws: `JSONTree.Mismatch`, with the place; numbers that are no integers are refused too.
+    static func parse(_ bytes: [UInt8]) throws -> JSONTree {
+        do throws(JSONText.Failure) { return try JSONTree(try JSONText.parse(bytes)) } catch {
+            throw Mismatch(reason: "\(error.reason) of the description")
+        }
+    }
+
+    private init(_ text: JSONText) throws(JSONText.Failure) {
+        switch text {
+        case .null: self = .null
+        case .bool(let value): self = .bool(value)
+        case .number(let digits):
+            guard let value = Int64(digits) else { throw JSONText.Failure(reason: "\(digits) is no integer") }
+            self = .number(value)
+        case .string(let text): self = .string(text)
+        case .array(let elements):
+            var trees: [JSONTree] = []
+            for element in elements { trees.append(try JSONTree(element)) }
+            self = .array(trees)
+        case .object(let members):
+            var trees: [String: JSONTree] = [:]
+            for (name, value) in members { trees[name] = try JSONTree(value) }
+            self = .object(trees)
+        }
+    }
 }
 
 // MARK: Printing
