@@ -133,7 +133,7 @@ let package = Package(
         // MARK: Proofs
         proof("BaseTests", on: ["ThalwegBase"]),
         proof("DataTests", on: ["ThalwegData"]),
-        proof("StorageTests", on: ["ThalwegStorage", "ThalwegTesting"]),
+        proof("StorageTests", on: ["ThalwegStorage", "ThalwegTesting"], resources: [.copy("Fixtures")]),
         proof("ControlTests", on: ["ThalwegControl"]),
         proof("StateTests", on: ["ThalwegState", "ThalwegTesting"]),
         proof(

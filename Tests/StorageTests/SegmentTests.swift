@@ -35,7 +35,9 @@ import ThalwegStorage
                     !$0.key.lexicographicallyPrecedes(from) && $0.key.lexicographicallyPrecedes(to)
                 }
                 #expect(isEqual(try reader.cursor(state: state, from: from, to: to).all(), expected))
-                #expect(try reader.value(of: state, key: from) == entries.first { $0.key == from }?.value)
+                let value = entries.first { $0.key == from }?.value
+                #expect(try reader.value(of: state, key: from) == value)
+                #expect(try reader.value(of: state, key: from, rowBytes: from.count) == value)
             }
         }
     }
@@ -66,10 +68,13 @@ import ThalwegStorage
         options.hasFilters = true
         let entries: [Entry] = (0..<20_000).map { (keyed($0 / 100, $0 * 2), [1]) }
         let (_, reader) = try segment([entries], options: options)
-        for index in stride(from: 0, to: 20_000, by: 100) { _ = try reader.value(of: 0, key: entries[index].key) }
+        for index in stride(from: 0, to: 20_000, by: 100) {
+            _ = try reader.value(of: 0, key: entries[index].key, rowBytes: 10)
+        }
         let before = reader.bytesRead
         var misses = 0
-        for index in 0..<20_000 where try reader.value(of: 0, key: keyed(index / 100, index * 2 + 1)) == nil {
+        for index in 0..<20_000
+        where try reader.value(of: 0, key: keyed(index / 100, index * 2 + 1), rowBytes: 10) == nil {
             misses += 1
         }
         let blockBytes = before / Int64(200 + reader.footer.blockCount)

@@ -31,6 +31,13 @@ final class GrowingBuffer {
     @inline(__always)
     func bytes(_ count: Int) -> UnsafeRawBufferPointer { UnsafeRawBufferPointer(start: start, count: count) }
 
+    /// Makes a copy of bytes that lie elsewhere.
+    @inline(__always)
+    func hold(_ bytes: UnsafeRawBufferPointer) {
+        reserve(bytes.count)
+        if let base = bytes.baseAddress { start.copyMemory(from: base, byteCount: bytes.count) }
+    }
+
     /// The first `count` bytes, to be written.
     func room(_ count: Int) -> UnsafeMutableRawBufferPointer {
         UnsafeMutableRawBufferPointer(start: start, count: count)

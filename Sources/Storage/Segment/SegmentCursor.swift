@@ -12,6 +12,10 @@ public final class SegmentCursor {
     @exclusivity(unchecked) private var keyBytes = 0
     @exclusivity(unchecked) private var valueStart = 0
     @exclusivity(unchecked) private var valueBytes = 0
+    /// The bytes of the row that the entry belongs to, with which its key begins.
+    @exclusivity(unchecked) public private(set) var rowBytes = 0
+    /// What the entry says; always `put` unless the segment is read as a layer.
+    @exclusivity(unchecked) public private(set) var kind = EntryKind.put
     @exclusivity(unchecked) private var position = 0
     @exclusivity(unchecked) private var plainBytes = 0
     @exclusivity(unchecked) private var entriesLeft: UInt32 = 0
@@ -21,18 +25,21 @@ public final class SegmentCursor {
     /// Entries before this one are passed over; nil once that is done.
     private var from: [UInt8]?
     private let to: [UInt8]?
+    private let isLayer: Bool
     /// Whether the block may reach beyond `to`.
     @exclusivity(unchecked) private var mayPass = false
 
-    init(_ reader: SegmentReader, state: Int, from: [UInt8]?, to: [UInt8]?) {
+    init(_ reader: SegmentReader, state: Int, from: [UInt8]?, to: [UInt8]?, isLayer: Bool = false) {
         self.reader = reader
         self.from = from
         self.to = to
-        let range = reader.footer.blocks(of: state)
-        let start = from.map { reader.footer.block(of: state, for: $0) } ?? range.lowerBound
-        let end = to.map { to in
-            reader.footer.blocks[range].firstIndex(fromWhere: { compare($0.firstKey, to) >= 0 })
-        }
+        self.isLayer = isLayer
+        let blocks = reader.footer.blocks
+        let range = blocks.range(of: state)
+        let start =
+            from.map { from in from.withUnsafeBytes { blocks.block(in: range, for: $0) } }
+            ?? range.lowerBound
+        let end = to.map { to in to.withUnsafeBytes { blocks.first(in: range, notBelow: $0) } }
         nextBlock = start
         endBlock = max(start, end ?? range.upperBound)
     }
@@ -71,13 +78,26 @@ public final class SegmentCursor {
             entriesLeft = reader.footer.blocks[nextBlock].entries
             position = 0
             keyBytes = 0
+            rowBytes = .max
             nextBlock += 1
             mayPass = to != nil && nextBlock == endBlock
         }
         entriesLeft &-= 1
-        guard let shared = length(), let rest = length(), let count = length(), shared <= keyBytes,
-            rest <= plainBytes &- position, count <= plainBytes &- position &- rest
-        else { throw broken("an entry reaches beyond its end") }
+        guard let first = length(), let rest = length(), let last = length() else {
+            throw broken("an entry reaches beyond its end")
+        }
+        let shared = first &>> 1
+        let count = last &>> 2
+        let row = try first & 1 == 0 ? (shared >= rowBytes ? rowBytes : shared &+ rest) : explicitRow(shared &+ rest)
+        guard shared <= keyBytes, rest <= plainBytes &- position, count <= plainBytes &- position &- rest else {
+            throw broken("an entry reaches beyond its end")
+        }
+        if last & 3 != 0 {
+            try setTombstone(last & 3, valueBytes: count, isRow: row == shared &+ rest)
+        } else {
+            kind = .put
+        }
+        rowBytes = row
         keyBytes = shared &+ rest
         keyBuffer.reserve(keyBytes, keeping: shared)
         (keyBuffer.start + shared).copyMemory(from: plain.start + position, byteCount: rest)
@@ -85,6 +105,20 @@ public final class SegmentCursor {
         valueBytes = count
         position = valueStart &+ count
         return true
+    }
+
+    /// How many bytes of the key are its row, where that is not clear.
+    private func explicitRow(_ keyBytes: Int) throws -> Int {
+        guard let count = length(), count <= keyBytes else { throw broken("a row is longer than its key") }
+        return count
+    }
+
+    private func setTombstone(_ code: Int, valueBytes: Int, isRow: Bool) throws {
+        guard let kind = EntryKind(rawValue: UInt8(code)), valueBytes == 0, kind != .rowTombstone || isRow else {
+            throw broken("an entry is of no kind")
+        }
+        guard isLayer else { throw broken("it has a tombstone, and no older file is listed") }
+        self.kind = kind
     }
 
     /// A varint of at most 5 bytes; nil when the block ends before it does.

@@ -6,8 +6,8 @@ import ThalwegBase
 
 /// What is fixed in the format of segments, and its limits.
 public enum SegmentFormat {
-    /// The version that is written, and the only one that is read.
-    public static let version: UInt32 = 1
+    /// The version that is written.
+    public static let version: UInt32 = 2
     /// The most bytes of a key.
     public static let keyBytesMax = 16 << 20
     /// The most bytes of a value.
@@ -23,19 +23,33 @@ public enum SegmentFormat {
     static let trailerBytes = 40
     static let blockHeaderBytes = 16
     static let checksumBytes = 8
-    /// An entry's three lengths as varints.
-    static let entryLengthsBytesMax = 15
+    /// An entry's three lengths and that of its row as varints.
+    static let entryLengthsBytesMax = 20
     /// One entry of the largest size after a block that was almost full.
     static let blockPlainBytesMax = valueBytesMax + keyBytesMax + (32 << 20)
     static let footerBytesMax: UInt64 = 1 << 31
 
     /// The first bytes of every segment.
-    static var header: [UInt8] {
+    static func header(version: UInt32) -> [UInt8] {
         var bytes = magic
         bytes.append(little: version)
         bytes.append(little: UInt32(0))
         return bytes
     }
+}
+
+/// What an entry says about its key.
+///
+/// A row is all entries whose keys begin with the same bytes: the key group and the key of an operator. Where segments
+/// lie in layers, the newest of them that says something about a key or its row is right (FLIP-50 s4).
+public enum EntryKind: UInt8, Hashable, Sendable {
+    /// The key has this value.
+    case put = 0
+    /// The key is gone, whatever older segments say.
+    case tombstone = 1
+    /// The key is a row, and all that older segments have of the row is gone; entries of the row in the same segment
+    /// are there.
+    case rowTombstone = 2
 }
 
 /// How segments are written.
@@ -44,11 +58,20 @@ public struct SegmentOptions: Sendable {
     public var blockBytes = 64 << 10
     /// Of zstd; 0 does not compress.
     public var compressionLevel: Int32 = 1
-    /// Whether each block gets a filter that tells which keys it surely lacks: for segments that are asked for single
-    /// keys. Costs 10 bits a key.
+    /// Whether each block gets a filter that tells which rows it surely lacks: for segments that are asked for single
+    /// rows. Costs 10 bits a row.
     public var hasFilters = false
 
     public init() {}
+
+    /// For segments that are asked for single rows while a job runs: small blocks, not compressed, with filters.
+    public static var run: SegmentOptions {
+        var options = SegmentOptions()
+        options.blockBytes = 4 << 10
+        options.compressionLevel = 0
+        options.hasFilters = true
+        return options
+    }
 }
 
 extension [UInt8] {

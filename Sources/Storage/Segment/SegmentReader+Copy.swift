@@ -24,21 +24,24 @@ extension SegmentReader {
     /// - Parameter changes: by place in the table of states, in ascending order of keys, no key twice.
     func copy(to writer: SegmentWriter, changes: [Int: [SegmentChange]]) throws {
         for state in footer.states.indices {
-            let blocks = footer.blocks(of: state)
+            let blocks = footer.blocks.range(of: state)
             let changes = changes[state] ?? []
             if blocks.isEmpty && changes.isEmpty { continue }
             try writer.beginCopy(of: state, footer.statistics[state])
             var rest = changes[...]
             for index in blocks {
-                let end = index + 1 < blocks.upperBound ? footer.blocks[index + 1].firstKey : nil
+                let end = index + 1 < blocks.upperBound ? footer.blocks.firstKey(of: index + 1) : nil
                 let touching = rest.prefix { change in end.map { compare(change.key, $0) < 0 } ?? true }
                 rest = rest[touching.endIndex...]
                 if touching.isEmpty {
-                    let last = end == nil ? footer.statistics[state].lastKey : footer.blocks[index].firstKey
+                    let last = end == nil ? footer.statistics[state].lastKey : footer.blocks.firstKey(of: index)
                     let (stored, filter) = try storedBytes(of: index)
-                    try writer.adopt(footer.blocks[index], stored: stored, filter: filter, last: last)
+                    try writer.adopt(
+                        footer.blocks[index], firstKey: footer.blocks.firstKey(of: index), stored: stored,
+                        filter: filter, last: last)
                 } else {
-                    let cursor = cursor(state: state, from: footer.blocks[index].firstKey, to: end)
+                    let cursor = cursor(
+                        state: state, from: footer.blocks.firstKey(of: index), to: end, isLayer: true)
                     try Self.merge(cursor, touching, into: writer)
                 }
             }
@@ -51,7 +54,7 @@ extension SegmentReader {
     ) throws {
         var rest = changes
         while try cursor.next() {
-            writer.leave(key: cursor.key, value: cursor.value)
+            writer.leave(cursor)
             var isReplaced = false
             while let change = rest.first {
                 let order = change.key.withUnsafeBytes { compare($0, cursor.key) }
@@ -60,7 +63,9 @@ extension SegmentReader {
                 try add(change, to: writer)
                 rest.removeFirst()
             }
-            if !isReplaced { try writer.add(key: cursor.key, value: cursor.value) }
+            if !isReplaced {
+                try writer.add(cursor.kind, key: cursor.key, value: cursor.value, rowBytes: cursor.rowBytes)
+            }
         }
         for change in rest { try add(change, to: writer) }
     }

@@ -35,21 +35,29 @@ public final class SegmentReader {
 
     /// The entries of a state in ascending order of their keys, from the first key not before `from` to the last one
     /// before `to`.
-    public func cursor(state: Int, from: [UInt8]? = nil, to: [UInt8]? = nil) -> SegmentCursor {
-        SegmentCursor(self, state: state, from: from, to: to)
+    ///
+    /// - Parameter isLayer: whether the segment is a layer over older ones, so that tombstones are wanted too; else
+    ///   they are damage.
+    public func cursor(
+        state: Int, from: [UInt8]? = nil, to: [UInt8]? = nil, isLayer: Bool = false
+    ) -> SegmentCursor {
+        SegmentCursor(self, state: state, from: from, to: to, isLayer: isLayer)
     }
 
-    /// The value of a key, or nil; reads at most one block, and none when the filter knows better.
-    public func value(of state: Int, key: [UInt8]) throws -> [UInt8]? {
-        let range = footer.blocks(of: state)
+    /// The value of a key, or nil, also when it has a tombstone; reads at most one block, and none when the filter
+    /// knows better.
+    ///
+    /// - Parameter rowBytes: how many of the key's bytes are its row, where that is known: filters are of rows.
+    public func value(of state: Int, key: [UInt8], rowBytes: Int? = nil) throws -> [UInt8]? {
+        let range = footer.blocks.range(of: state)
         guard !range.isEmpty else { return nil }
-        let index = footer.block(of: state, for: key)
-        let hash = key.withUnsafeBytes(\.checksum)
-        if let filter = try filter(of: index) {
+        let index = key.withUnsafeBytes { footer.blocks.block(in: range, for: $0) }
+        if let rowBytes, let filter = try filter(of: index) {
+            let hash = key.withUnsafeBytes { UnsafeRawBufferPointer(rebasing: $0[..<rowBytes]).checksum }
             guard filter.withUnsafeBytes({ BlockFilter.mightContain(hash, in: $0) }) else { return nil }
         }
-        let cursor = SegmentCursor(self, state: state, from: key, to: nil)
-        guard try cursor.next(), compare(Array(cursor.key), key) == 0 else { return nil }
+        let cursor = cursor(state: state, from: key, isLayer: true)
+        guard try cursor.next(), compare(Array(cursor.key), key) == 0, cursor.kind == .put else { return nil }
         return Array(cursor.value)
     }
 
@@ -57,7 +65,7 @@ public final class SegmentReader {
     public func verify() throws {
         for (state, expected) in footer.statistics.enumerated() {
             var found = SegmentFooter.Statistics()
-            let cursor = cursor(state: state)
+            let cursor = cursor(state: state, isLayer: true)
             while try cursor.next() {
                 let key = Array(cursor.key)
                 if found.entries == 0 {
@@ -66,6 +74,7 @@ public final class SegmentReader {
                     throw damage("state \(state)", "its keys are not in order")
                 }
                 found.entries += 1
+                if cursor.kind != .put { found.tombstones += 1 }
                 found.plainBytes += UInt64(key.count + cursor.value.count)
                 found.lastKey = key
             }
@@ -179,15 +188,21 @@ public final class SegmentReader {
         try read(source, at: numbers.offset, into: &bytes, place: "the footer")
         let checksum = (bytes + trailer.prefix(24)).withUnsafeBytes(\.checksum)
         guard checksum == numbers.checksum else { throw damage(source.name, "the footer", "its checksum differs") }
-        guard numbers.version == SegmentFormat.version, numbers.zero == 0 else {
+        guard numbers.zero == 0 else { throw damage(source.name, "the trailer", "its unused bytes are used") }
+        guard header == SegmentFormat.header(version: numbers.version) else {
+            throw damage(source.name, "the header", "its version differs")
+        }
+        let parse: (UnsafeRawBufferPointer) throws -> SegmentFooter
+        switch numbers.version {
+        case 2: parse = { try SegmentFooter(version2: $0) }
+        default:
             throw ThalwegError(
                 .input, "a segment of another version",
                 detail: "\(source.name): version \(numbers.version), this release reads \(SegmentFormat.version)",
                 hint: "read it with the release that wrote it")
         }
-        guard header == SegmentFormat.header else { throw damage(source.name, "the header", "its version differs") }
         do {
-            let footer = try bytes.withUnsafeBytes { try SegmentFooter($0) }
+            let footer = try bytes.withUnsafeBytes(parse)
             guard footer.dataBytes == numbers.offset else {
                 throw JSONTree.Mismatch(reason: "its blocks do not fill the file")
             }

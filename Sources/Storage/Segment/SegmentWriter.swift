@@ -23,11 +23,15 @@ public final class SegmentWriter: EntryWriter {
     private let lastKey = GrowingBuffer()
     /// -1 before the first entry of a state.
     @exclusivity(unchecked) private var lastKeyBytes = -1
+    /// How many bytes of the last key are its row.
+    @exclusivity(unchecked) private var lastRowBytes = 0
     /// Of the block.
-    @exclusivity(unchecked) private var firstKey: [UInt8] = []
-    /// Of the block's keys, when it gets a filter.
+    private let firstKey = GrowingBuffer()
+    @exclusivity(unchecked) private var firstKeyBytes = 0
+    /// Of the block's rows, when it gets a filter.
     @exclusivity(unchecked) private var hashes: [UInt64] = []
     @exclusivity(unchecked) private var stateBytes = 0
+    @exclusivity(unchecked) private var tombstones: UInt64 = 0
 
     private var state = -1
     private var footer: SegmentFooter
@@ -55,7 +59,7 @@ public final class SegmentWriter: EntryWriter {
         blockBytes = options.blockBytes
         compressor = try BlockCompressor(level: options.compressionLevel)
         footer = SegmentFooter(
-            states: states, statistics: states.map { _ in SegmentFooter.Statistics() }, blocks: [])
+            states: states, statistics: states.map { _ in SegmentFooter.Statistics() }, blocks: BlockIndex())
     }
 
     // MARK: Entries
@@ -69,7 +73,9 @@ public final class SegmentWriter: EntryWriter {
         state = next
     }
 
-    public func add(key: UnsafeRawBufferPointer, value: UnsafeRawBufferPointer) throws {
+    public func add(
+        _ kind: EntryKind, key: UnsafeRawBufferPointer, value: UnsafeRawBufferPointer, rowBytes: Int
+    ) throws {
         if key.count > SegmentFormat.keyBytesMax || value.count > SegmentFormat.valueBytesMax {
             throw tooLarge(key.count, value.count)
         }
@@ -85,13 +91,22 @@ public final class SegmentWriter: EntryWriter {
         }
         // The first key of a block stands in full, so that a block can be read without the one before.
         let kept = blockEntries == 0 ? 0 : shared
-        if blockEntries == 0 { firstKey = Array(key) }
+        if blockEntries == 0 {
+            firstKey.hold(key)
+            firstKeyBytes = key.count
+        }
+        // The row of the entry before goes on as long as keys begin with it; else a row is a whole key. What is
+        // otherwise is said.
+        let isSameRow = kept >= lastRowBytes && blockEntries != 0
+        let hasRow = rowBytes != (isSameRow ? lastRowBytes : key.count)
+        if hasRow || kind != .put { try check(kind, key, value, rowBytes) }
         let rest = key.count &- kept
         plain.reserve(plainBytes &+ rest &+ value.count &+ SegmentFormat.entryLengthsBytesMax, keeping: plainBytes)
         var end = plain.start + plainBytes
-        Self.put(kept, at: &end)
+        Self.put(kept &<< 1 | (hasRow ? 1 : 0), at: &end)
         Self.put(rest, at: &end)
-        Self.put(value.count, at: &end)
+        Self.put(value.count &<< 2 | Int(kind.rawValue), at: &end)
+        if hasRow { Self.put(rowBytes, at: &end) }
         if let base = key.baseAddress {
             end.copyMemory(from: base + kept, byteCount: rest)
             end += rest
@@ -106,7 +121,10 @@ public final class SegmentWriter: EntryWriter {
         plainBytes = end - plain.start
         blockEntries &+= 1
         stateBytes &+= key.count &+ value.count
-        if hasFilters { hashes.append(key.checksum) }
+        if hasFilters && !(isSameRow && rowBytes == lastRowBytes) {
+            hashes.append(UnsafeRawBufferPointer(rebasing: key[..<rowBytes]).checksum)
+        }
+        lastRowBytes = rowBytes
         if plainBytes >= blockBytes { try endBlock() }
     }
 
@@ -128,11 +146,14 @@ public final class SegmentWriter: EntryWriter {
         try endBlock()
         guard lastKeyBytes >= 0 else {
             stateBytes = 0
+            tombstones = 0
             return
         }
         footer.statistics[state].plainBytes = UInt64(max(0, stateBytes))
+        footer.statistics[state].tombstones = tombstones
         footer.statistics[state].lastKey = Array(lastKey.bytes(lastKeyBytes))
         stateBytes = 0
+        tombstones = 0
         lastKeyBytes = -1
     }
 
@@ -159,12 +180,14 @@ public final class SegmentWriter: EntryWriter {
         let filter = hasFilters ? BlockFilter.make(hashes) : []
         let storedBytes = header + payload + SegmentFormat.checksumBytes
         footer.blocks.append(
-            SegmentFooter.Block(
+            BlockIndex.Block(
                 offset: footer.dataBytes, storedBytes: UInt32(storedBytes),
                 filterBytes: filter.isEmpty ? 0 : UInt32(filter.count + SegmentFormat.checksumBytes),
                 plainBytes: UInt32(plainBytes), entries: UInt32(blockEntries), state: UInt16(state),
-                checksum: checksum, firstKey: firstKey))
-        if footer.statistics[state].entries == 0 { footer.statistics[state].firstKey = firstKey }
+                checksum: checksum), firstKey: firstKey.bytes(firstKeyBytes))
+        if footer.statistics[state].entries == 0 {
+            footer.statistics[state].firstKey = Array(firstKey.bytes(firstKeyBytes))
+        }
         footer.statistics[state].entries += UInt64(blockEntries)
         try write(stored.bytes(storedBytes))
         if !filter.isEmpty {
@@ -183,10 +206,14 @@ public final class SegmentWriter: EntryWriter {
     func beginCopy(of state: Int, _ statistics: SegmentFooter.Statistics) throws {
         try begin(state: state)
         stateBytes = Int(clamping: statistics.plainBytes)
+        tombstones = statistics.tombstones
     }
 
-    /// An entry of the state that is copied will be left out, or is added by ``add(key:value:)``.
-    func leave(key: UnsafeRawBufferPointer, value: UnsafeRawBufferPointer) { stateBytes -= key.count + value.count }
+    /// The entry of the state that is copied at which a cursor stands will be left out, or is added.
+    func leave(_ entry: SegmentCursor) {
+        stateBytes -= entry.key.count + entry.value.count
+        if entry.kind != .put { tombstones &-= 1 }
+    }
 
     /// Takes over a block as it is.
     ///
@@ -194,19 +221,18 @@ public final class SegmentWriter: EntryWriter {
     ///   - stored: its bytes, with checksum.
     ///   - filter: the bytes of its filter, with checksum; empty when it has none.
     ///   - last: the last key of the block, or any key of it that the next block comes after.
-    func adopt(_ block: SegmentFooter.Block, stored: [UInt8], filter: [UInt8], last: [UInt8]) throws {
+    func adopt(
+        _ block: BlockIndex.Block, firstKey: [UInt8], stored: [UInt8], filter: [UInt8], last: [UInt8]
+    ) throws {
         try endBlock()
         var adopted = block
         adopted.offset = footer.dataBytes
-        footer.blocks.append(adopted)
-        if footer.statistics[state].entries == 0 { footer.statistics[state].firstKey = block.firstKey }
+        firstKey.withUnsafeBytes { footer.blocks.append(adopted, firstKey: $0) }
+        if footer.statistics[state].entries == 0 { footer.statistics[state].firstKey = firstKey }
         footer.statistics[state].entries += UInt64(block.entries)
         try write(stored)
         if !filter.isEmpty { try write(filter) }
-        lastKey.reserve(last.count)
-        last.withUnsafeBytes { last in
-            if let base = last.baseAddress { lastKey.start.copyMemory(from: base, byteCount: last.count) }
-        }
+        last.withUnsafeBytes { lastKey.hold($0) }
         lastKeyBytes = last.count
     }
 
@@ -236,7 +262,9 @@ public final class SegmentWriter: EntryWriter {
     private func write(_ bytes: [UInt8]) throws { try bytes.withUnsafeBytes { try write($0) } }
 
     private func write(_ bytes: UnsafeRawBufferPointer) throws {
-        if byteCount == 0 { try SegmentFormat.header.withUnsafeBytes { try append($0) } }
+        if byteCount == 0 {
+            try SegmentFormat.header(version: SegmentFormat.version).withUnsafeBytes { try append($0) }
+        }
         try append(bytes)
     }
 
@@ -250,6 +278,19 @@ public final class SegmentWriter: EntryWriter {
 
     private func checkBegun() throws {
         guard state >= 0, !isFinished else { throw ThalwegError(.bug, "an entry is written outside a state") }
+    }
+
+    private func check(
+        _ kind: EntryKind, _ key: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer, _ rowBytes: Int
+    ) throws {
+        guard (0...key.count).contains(rowBytes), kind == .put || value.isEmpty,
+            kind != .rowTombstone || rowBytes == key.count
+        else {
+            throw ThalwegError(
+                .bug, "an entry cannot be written like that",
+                detail: "\(stateName): \(kind) of \(value.count) bytes, key \(Self.hex(key)), row of \(rowBytes) bytes")
+        }
+        if kind != .put { tombstones += 1 }
     }
 
     private var stateName: String {

@@ -15,9 +15,15 @@ public struct SegmentFile: Codable, Hashable, Sendable {
     public var operators: [String]
     /// The subtask that wrote it.
     public var subtask: Int
+    /// Its age among the files of its operators: where two have the same key, or one a tombstone for it, the higher
+    /// number is right. 0 for files that do not lie over others.
+    public var sequence: Int64
+    /// Only entries of these key groups count here; nil: all of them.
+    public var keyGroups: Range<Int>?
 
     public init(
-        path: String, byteCount: Int64, checksum: String, entries: Int64, operators: [String], subtask: Int
+        path: String, byteCount: Int64, checksum: String, entries: Int64, operators: [String], subtask: Int,
+        sequence: Int64 = 0, keyGroups: Range<Int>? = nil
     ) {
         self.path = path
         self.byteCount = byteCount
@@ -25,6 +31,8 @@ public struct SegmentFile: Codable, Hashable, Sendable {
         self.entries = entries
         self.operators = operators
         self.subtask = subtask
+        self.sequence = sequence
+        self.keyGroups = keyGroups
     }
 }
 
@@ -42,7 +50,7 @@ public struct SnapshotMetadata: Codable, Hashable, Sendable {
     }
 
     /// The version that is written, and the only one that is read.
-    public static let currentVersion = 1
+    public static let currentVersion = 2
     /// The most bytes of a metadata file.
     public static let byteCountMax: Int64 = 256 << 20
 
@@ -91,14 +99,7 @@ extension SnapshotMetadata {
                 operators.map {
                     .object(["name": .string($0.name), "parallelism": .number(Int64($0.parallelism))])
                 }),
-            "files": .array(
-                files.map {
-                    .object([
-                        "path": .string($0.path), "byteCount": .number($0.byteCount), "checksum": .string($0.checksum),
-                        "entries": .number($0.entries), "operators": .strings($0.operators),
-                        "subtask": .number(Int64($0.subtask)),
-                    ])
-                }),
+            "files": .array(files.map(\.tree)),
             "properties": .strings(properties),
         ])
         return tree.sealedBytes()
@@ -131,6 +132,28 @@ extension SegmentFile {
             checksum: try tree.string("checksum"), entries: try tree.number("entries"),
             operators: try tree.strings("operators"), subtask: try tree.int("subtask"))
         guard isInside else { throw JSONTree.Mismatch(reason: "the path '\(path)' leads out of the store") }
+        if tree["sequence"] != .null {
+            sequence = try tree.number("sequence")
+            guard sequence > 0 else { throw JSONTree.Mismatch(reason: "the sequence of '\(path)' is not above 0") }
+        }
+        guard tree["keyGroups"] != .null else { return }
+        let bounds = try tree.array("keyGroups")
+        guard bounds.count == 2, case .number(let start) = bounds[0], case .number(let end) = bounds[1], start >= 0,
+            start < end, end <= Int64(UInt16.max) + 1
+        else { throw JSONTree.Mismatch(reason: "the key groups of '\(path)' are no range") }
+        keyGroups = Int(start)..<Int(end)
+    }
+
+    fileprivate var tree: JSONTree {
+        var members: [String: JSONTree] = [
+            "path": .string(path), "byteCount": .number(byteCount), "checksum": .string(checksum),
+            "entries": .number(entries), "operators": .strings(operators), "subtask": .number(Int64(subtask)),
+        ]
+        if sequence != 0 { members["sequence"] = .number(sequence) }
+        if let keyGroups {
+            members["keyGroups"] = .array([.number(Int64(keyGroups.lowerBound)), .number(Int64(keyGroups.upperBound))])
+        }
+        return .object(members)
     }
 
     /// Whether the path stays below the root.

@@ -29,6 +29,39 @@ public struct StatePart: Sendable {
 
 /// Takes the entries of one state, in ascending order of their keys' bytes, no key twice.
 public protocol EntryWriter: AnyObject {
+    /// Takes an entry of any kind. Tombstones are for what lies over older segments; they have no value.
+    ///
+    /// - Parameter rowBytes: how many bytes of the key, from its beginning, are the row that the entry belongs to: key
+    ///   group and key of the operator. Filters are of rows. A row tombstone's key is its row.
     /// - Throws: a `ThalwegError` when the disk fails, or `CancellationError` when nobody wants the snapshot any more.
-    func add(key: UnsafeRawBufferPointer, value: UnsafeRawBufferPointer) throws
+    func add(_ kind: EntryKind, key: UnsafeRawBufferPointer, value: UnsafeRawBufferPointer, rowBytes: Int) throws
+}
+
+extension EntryWriter {
+    /// Takes an entry whose key is a row of its own.
+    @inlinable
+    public func add(key: UnsafeRawBufferPointer, value: UnsafeRawBufferPointer) throws {
+        try add(.put, key: key, value: value, rowBytes: key.count)
+    }
+
+    /// Takes an entry of a row that may have others.
+    @inlinable
+    public func add(key: UnsafeRawBufferPointer, value: UnsafeRawBufferPointer, rowBytes: Int) throws {
+        try add(.put, key: key, value: value, rowBytes: rowBytes)
+    }
+
+    /// A key is gone, whatever older segments say.
+    ///
+    /// - Parameter rowBytes: the whole key unless told otherwise.
+    @inlinable
+    public func addTombstone(key: UnsafeRawBufferPointer, rowBytes: Int? = nil) throws {
+        try add(
+            .tombstone, key: key, value: UnsafeRawBufferPointer(start: nil, count: 0), rowBytes: rowBytes ?? key.count)
+    }
+
+    /// All that older segments have of a row is gone. The row's entries that are there may follow.
+    @inlinable
+    public func addRowTombstone(key row: UnsafeRawBufferPointer) throws {
+        try add(.rowTombstone, key: row, value: UnsafeRawBufferPointer(start: nil, count: 0), rowBytes: row.count)
+    }
 }

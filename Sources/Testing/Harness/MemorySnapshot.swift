@@ -103,7 +103,12 @@ private final class EntryList: EntryWriter {
 
     init(_ name: String) { self.name = name }
 
-    func add(key: UnsafeRawBufferPointer, value: UnsafeRawBufferPointer) throws {
+    func add(
+        _ kind: EntryKind, key: UnsafeRawBufferPointer, value: UnsafeRawBufferPointer, rowBytes: Int
+    ) throws {
+        guard kind == .put else {
+            throw ThalwegError(.bug, "a whole state has a tombstone", detail: "state \(name), entry \(entries.count)")
+        }
         let entry = MemorySnapshot.Entry(key: Array(key), value: Array(value))
         if let last = entries.last, !last.key.lexicographicallyPrecedes(entry.key) {
             throw ThalwegError(
