@@ -47,7 +47,7 @@ struct EntryLayout: Sendable {
             guard let userKey = descriptor.userKey else { throw Self.incomplete(descriptor) }
             parts = [try key(descriptor.key), Part("mapKey", userKey)]
         case .pane: parts = [try key(descriptor.key), Part("window", .time)]
-        case .timers: parts = [Part("time", .time), try key(descriptor.key)]
+        case .timers: parts = [try key(descriptor.key), Part("time", .time)]
         case .buffer: parts = [try key(descriptor.key), Part("time", .time), Part("index", .uint32)]
         case .split, .union, .inFlight: parts = [Part("subtask", .uint32), Part("index", .uint32)]
         case .broadcast: parts = [try key(descriptor.userKey)]

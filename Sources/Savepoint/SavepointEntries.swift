@@ -8,7 +8,7 @@ import ThalwegStorage
 /// Which entries of a state are wanted.
 public enum EntryFilter: Sendable {
     case all
-    /// Those of one key; reads the blocks of that key. Of timers, the timers of the key.
+    /// Those of one key; reads the blocks of that key.
     case key(DynamicValue)
     /// Those of keys from the first to before the second; nil is no bound.
     case keys(from: DynamicValue?, to: DynamicValue?)
@@ -24,23 +24,11 @@ public final class SavepointEntries {
     /// Where to look, still to come.
     private var spans: ArraySlice<(from: [UInt8]?, to: [UInt8]?)>
     private var cursor: SnapshotEntries?
-    /// Of timers, whose keys do not begin with the key: the bytes at the end.
-    private let suffix: ClosedSpan?
 
-    /// Bytes of keys from and to which entries are kept.
-    struct ClosedSpan {
-        var from: [UInt8]?
-        var to: [UInt8]?
-    }
-
-    init(
-        _ state: RestoredSnapshotState, _ layout: EntryLayout, _ spans: [(from: [UInt8]?, to: [UInt8]?)],
-        suffix: ClosedSpan?
-    ) {
+    init(_ state: RestoredSnapshotState, _ layout: EntryLayout, _ spans: [(from: [UInt8]?, to: [UInt8]?)]) {
         self.state = state
         self.layout = layout
         self.spans = spans[...]
-        self.suffix = suffix
     }
 
     /// The next entry; nil at the end.
@@ -64,23 +52,12 @@ public final class SavepointEntries {
     func step() throws -> Bool {
         while true {
             if let cursor {
-                while try cursor.next() {
-                    if isWanted(cursor.key) { return true }
-                }
+                if try cursor.next() { return true }
                 self.cursor = nil
             }
             guard let span = spans.popFirst() else { return false }
             cursor = try state.cursor(of: layout.descriptor.name, from: span.from, to: span.to)
         }
-    }
-
-    private func isWanted(_ key: UnsafeRawBufferPointer) -> Bool {
-        guard let suffix else { return true }
-        // Behind the key group and the time.
-        let rest = key.dropFirst(10)
-        if let from = suffix.from, rest.lexicographicallyPrecedes(from) { return false }
-        if let to = suffix.to, !rest.lexicographicallyPrecedes(to) { return false }
-        return true
     }
 }
 
@@ -96,8 +73,7 @@ extension SavepointReader {
             throw ThalwegError(.bug, "an operator of a snapshot was not opened", detail: operatorName)
         }
         let layout = try EntryLayout(descriptor)
-        let isTimers = descriptor.kind == .timers
-        var (spans, suffix): ([(from: [UInt8]?, to: [UInt8]?)], SavepointEntries.ClosedSpan?) = ([(nil, nil)], nil)
+        var spans: [(from: [UInt8]?, to: [UInt8]?)] = [(nil, nil)]
         switch filter {
         case .all: break
         case .keyGroups(let groups):
@@ -111,20 +87,12 @@ extension SavepointReader {
                 spans = [(bytes, end)]
                 break
             }
-            let group = try keyGroup(of: key, layout)
-            if isTimers {
-                suffix = .init(from: bytes, to: end)
-                spans = [(Self.prefix(group), Self.prefix(group + 1))]
-            } else {
-                let prefix = Self.prefix(group) ?? []
-                spans = [(prefix + bytes, Self.successor(prefix + bytes))]
-            }
+            let prefix = Self.prefix(try keyGroup(of: key, layout)) ?? []
+            spans = [(prefix + bytes, Self.successor(prefix + bytes))]
         case .keys(let from, let to):
             let (from, to) = (try from.map { try keyBytes($0, layout) }, try to.map { try keyBytes($0, layout) })
             if !descriptor.kind.isKeyed {
                 spans = [(from, to)]
-            } else if isTimers {
-                suffix = .init(from: from, to: to)
             } else {
                 spans = (0..<maxParallelism).map { group in
                     let prefix = Self.prefix(group) ?? []
@@ -132,7 +100,7 @@ extension SavepointReader {
                 }
             }
         }
-        return SavepointEntries(restored, layout, spans, suffix: suffix)
+        return SavepointEntries(restored, layout, spans)
     }
 
     private func keyGroup(of key: DynamicValue, _ layout: EntryLayout) throws -> Int {

@@ -107,7 +107,7 @@ import ThalwegSavepoint
         try writer.set(many, at: [key], of: "all", in: "memory")
         try writer.set(.integer(9), at: [key, .init("mapKey", .string("x"))], of: "byRest", in: "memory")
         try writer.set(
-            nil, at: [.init("time", .time(EventTime(milliseconds: 590))), key], of: "$timers.event", in: "memory")
+            nil, at: [key, .init("time", .time(EventTime(milliseconds: 590)))], of: "$timers.event", in: "memory")
         try writer.set(.null, at: [key], of: "recent", in: "memory")
         try writer.set(
             .record([.init("left", .integer(1)), .init("right", .integer(2))]),

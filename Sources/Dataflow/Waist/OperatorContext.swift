@@ -82,6 +82,8 @@ public final class OperatorContext {
     public let commits: CommitLedger
     /// Whether the job takes checkpoints, so that what is unfinished must survive a crash.
     public let isRecoverable: Bool
+    /// Whether snapshots of keyed state hold only what has changed, over those before.
+    public let keepsLayers: Bool
     /// Whether sinks may write output again that a later checkpoint of the job had published.
     public let repeatsOutput: Bool
 
@@ -90,10 +92,12 @@ public final class OperatorContext {
         processingTime: any ProcessingTimeService, metrics: OperatorMetrics, objectReuse: ObjectReuseMode,
         batchCapacity: Int,
         outlets: [String?: Any], sourceLink: (any SourceLink)? = nil, wake: @escaping @Sendable () -> Void,
-        commits: CommitLedger, isRecoverable: Bool = false, repeatsOutput: Bool = false
+        commits: CommitLedger, isRecoverable: Bool = false, keepsLayers: Bool = false,
+        repeatsOutput: Bool = false
     ) {
         self.repeatsOutput = repeatsOutput
         self.isRecoverable = isRecoverable
+        self.keepsLayers = keepsLayers
         self.name = name
         self.subtask = subtask
         self.parallelism = parallelism

@@ -5,6 +5,7 @@ import Synchronization
 import ThalwegBase
 import ThalwegControl
 import ThalwegOperator
+import ThalwegState
 import ThalwegStorage
 
 /// Runs work that may wait for a disk, off the tasks' threads: one piece at a time, in the order of submission.
@@ -24,7 +25,8 @@ final class JobLink: Sendable {
     let checkpoints: CheckpointMetrics
     let notices: JobNotices
     private let events = Guarded<(waiting: [MasterEvent], isOver: Bool)>(([], false))
-    private let lastPaths = Guarded<[TaskID: String]>([:])
+    /// The files that tasks build on, and those on their way into a checkpoint.
+    let leases = RunLeases()
     private let aborted = Guarded<Set<Int64>>([])
     private let latest = Atomic<Int64>(0)
     private let closed = Atomic<Bool>(false)
@@ -75,14 +77,6 @@ final class JobLink: Sendable {
     static func refuse(_ event: MasterEvent) {
         if case .wish(let wish) = event { wish.answer(.failure(JobExecution.hasEnded)) }
     }
-
-    // MARK: What ended tasks left
-
-    /// The files with the last snapshots of tasks that have ended, relative to the store.
-    var lastFiles: Set<String> { lastPaths.withLock { Set($0.values) } }
-    func keepLastFile(_ path: String, of task: TaskID) { lastPaths.withLock { $0[task] = path } }
-    /// The tasks start again.
-    func forgetLastFiles(of tasks: Set<TaskID>) { lastPaths.withLock { for task in tasks { $0[task] = nil } } }
 
     // MARK: Checkpoints
 
@@ -144,6 +138,7 @@ struct SnapshotUpload: Sendable {
     let isFinal: Bool
     let operators: [String]
     var parts: [StatePart]
+    let rows: [RowSnapshot]
     let persists: [@Sendable () throws -> Void]
     let commits: [SinkCommit]
     let mailbox: TaskMailbox
@@ -156,13 +151,14 @@ struct SnapshotUpload: Sendable {
             for persist in persists { try persist() }
             // No attempt may write over what a checkpoint has of an earlier one.
             let ending = isFinal ? (attempt > 1 ? "-attempt\(attempt)-final" : "-final") : ""
-            let file = try job.store?.writeSegment(
-                checkpoint: checkpoint, name: "\(taskName)-\(task.subtask)\(ending)",
-                operators: operators, subtask: Int(task.subtask), parts: parts,
-                isCancelled: { job.isUnwanted(checkpoint, isFinal: isFinal) })
-            if isFinal, let file { job.keepLastFile(file.path, of: task) }
+            let whole = try write(parts, of: operators, "\(taskName)-\(task.subtask)\(ending)", for: job)
+            var files = whole.map { [$0] } ?? []
+            for (index, rows) in rows.enumerated() {
+                let name = "\(taskName)-\(task.subtask)-rows" + (index > 0 ? "\(index)" : "") + ending
+                files += try write(rows, name, for: job)
+            }
             let digests = job.store == nil ? [] : try parts.compactMap { try StateDigest($0, of: task) }
-            let snapshot = TaskSnapshot(files: file.map { [$0] } ?? [], commits: commits, digests: digests)
+            let snapshot = TaskSnapshot(files: files, commits: commits, digests: digests)
             job.post(
                 isFinal
                     ? .finished(task, attempt: attempt, checkpoint: checkpoint, snapshot)
@@ -176,6 +172,33 @@ struct SnapshotUpload: Sendable {
                     : .declined(task, attempt: attempt, checkpoint: checkpoint, error, commits))
         }
         mailbox.send(.release(checkpoint))
+    }
+
+    /// Writes the new layer of a keyed store.
+    ///
+    /// - Returns: the files of all its layers.
+    private func write(_ rows: RowSnapshot, _ name: String, for job: JobLink) throws -> [HeldSegment] {
+        do {
+            var files = try rows.base.compactMap { layer throws(ThalwegError) in try layer.file() }
+            var file = try write(rows.parts, of: rows.operators, name, for: job)
+            file?.file.sequence = rows.layer.sequence
+            rows.layer.written(file)
+            if let file { files.append(file) }
+            return files
+        } catch {
+            rows.layer.failed()
+            throw error
+        }
+    }
+
+    private func write(
+        _ parts: [StatePart], of operators: [String], _ name: String, for job: JobLink
+    ) throws -> HeldSegment? {
+        let (checkpoint, isFinal) = (barrier.checkpoint, isFinal)
+        let file = try job.store?.writeSegment(
+            checkpoint: checkpoint, name: name, operators: operators, subtask: Int(task.subtask), parts: parts,
+            isCancelled: { job.isUnwanted(checkpoint, isFinal: isFinal) })
+        return file.map { HeldSegment($0, job.leases.take($0.path)) }
     }
 
     /// A restart may help, whatever the disk says: what it does not take now it may take then.

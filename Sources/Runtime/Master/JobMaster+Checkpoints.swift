@@ -45,8 +45,9 @@ extension JobMaster {
         let (job, ledger) = (job, sourceFiles)
         job.background.submit {
             ledger.forget(checkpoint)
-            // What ended tasks left is asked for only then: the word of it may be on its way to the master.
-            try? store.discard(checkpoint: checkpoint, keeping: job.lastFiles)
+            // Who holds which file is asked for only then: the word of it may be on its way to the master.
+            let released = job.leases.takeReleased()
+            try? store.discard(checkpoint: checkpoint, released: released, keeping: job.leases.paths)
         }
     }
 
@@ -124,7 +125,7 @@ extension JobMaster {
         failover.writing.insert(checkpoint)
         job.background.submit {
             do {
-                let all = taskFiles + (try ledger.take(checkpoint))
+                let all = taskFiles.map(\.file) + (try ledger.take(checkpoint))
                 try store.complete(
                     SnapshotMetadata(
                         checkpoint: checkpoint, kind: kind.rawValue, timeMilliseconds: time, jobName: job.jobName,

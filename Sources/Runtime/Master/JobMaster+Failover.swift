@@ -204,7 +204,6 @@ extension JobMaster {
         let snapshot = try restorePoint()
         let checkpoint = snapshot?.metadata.checkpoint ?? 0
         let tasks = Set(pending.tasks)
-        job.forgetLastFiles(of: tasks)
         if isWhole { giveUpDrain() }
         try advisingAfterDamage(of: snapshot) {
             if isWhole {

@@ -43,7 +43,7 @@ final class JobMaster {
         var mailbox: TaskMailbox
         var state = State.running
         /// What the task left when it had finished.
-        var finalFiles: [SegmentFile] = []
+        var finalFiles: [HeldSegment] = []
         var finalDigests: [StateDigest] = []
     }
 
@@ -62,7 +62,7 @@ final class JobMaster {
     /// What sinks have prepared and is not committed yet, in order.
     var uncommitted: [(checkpoint: Int64, task: TaskID, commits: [SinkCommit])] = []
     /// The files of checkpoints under way.
-    var files: [Int64: [TaskID: [SegmentFile]]] = [:]
+    var files: [Int64: [TaskID: [HeldSegment]]] = [:]
     /// The tasks of which a checkpoint has the last snapshot, since they had ended before they could take part in it.
     var endedBefore: [Int64: Set<TaskID>] = [:]
     /// What the subtasks say of their broadcast states for checkpoints under way.

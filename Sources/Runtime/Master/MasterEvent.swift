@@ -8,7 +8,7 @@ import ThalwegStorage
 
 /// What a task has handed over for a checkpoint.
 struct TaskSnapshot: Sendable {
-    var files: [SegmentFile]
+    var files: [HeldSegment]
     var commits: [SinkCommit]
     /// Of the states that must be the same in every subtask.
     var digests: [StateDigest] = []

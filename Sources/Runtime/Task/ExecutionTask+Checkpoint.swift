@@ -4,6 +4,7 @@
 import ThalwegBase
 import ThalwegControl
 import ThalwegOperator
+import ThalwegState
 import ThalwegStorage
 
 extension ExecutionTask {
@@ -31,6 +32,7 @@ extension ExecutionTask {
     func freeze(_ barrier: CheckpointBarrier, isFinal: Bool) throws -> SnapshotUpload? {
         let start = job.nanoseconds()
         var parts: [StatePart] = []
+        var rows: [RowSnapshot] = []
         var persists: [@Sendable () throws -> Void] = []
         var commits: [SinkCommit] = []
         for member in members {
@@ -41,6 +43,7 @@ extension ExecutionTask {
                 barrier: barrier, isFinal: isFinal)
             try take(&snapshot)
             parts += snapshot.parts
+            rows += snapshot.rows
             persists += snapshot.persists
             commits += snapshot.commits
             if !snapshot.releases.isEmpty { releases[barrier.checkpoint, default: []] += snapshot.releases }
@@ -48,7 +51,8 @@ extension ExecutionTask {
         job.checkpoints.noteSynchronous(nanoseconds: job.nanoseconds() - start)
         return SnapshotUpload(
             task: id, attempt: attempt, taskName: name, barrier: barrier, isFinal: isFinal,
-            operators: members.map(\.name), parts: parts, persists: persists, commits: commits, mailbox: mailbox)
+            operators: members.map(\.name), parts: parts, rows: rows, persists: persists, commits: commits,
+            mailbox: mailbox)
     }
 
     func submit(_ upload: SnapshotUpload) {

@@ -99,7 +99,7 @@ struct TaskBuilder {
                     metrics: metrics.register(node: id, subtask: subtask), objectReuse: settings.objectReuse,
                     batchCapacity: settings.batchCapacity, outlets: outlets, sourceLink: link,
                     wake: { wakers.wake(number) }, commits: commits, isRecoverable: settings.checkpoints != nil,
-                    repeatsOutput: settings.checkpoints?.repeatsOutput ?? false)
+                    keepsLayers: job.store != nil, repeatsOutput: settings.checkpoints?.repeatsOutput ?? false)
                 // A new attempt goes back to where its checkpoint was.
                 if task.attempt > 1 { context.metrics.watermark.set(.min) }
                 let instance = try node.factory(context)

@@ -7,23 +7,45 @@ import ThalwegStorage
 
 extension KeyTable where Key: Codable & Sendable {
     /// Freezes the keys of an operator's states.
+    ///
+    /// - Parameters:
+    ///   - changed: the slots wanted; nil: all.
+    ///   - gone: further keys, which have no slots.
     func freeze(
-        under lease: PageLease, operatorName: String, maxParallelism: Int, schema: RecordSchema,
-        encoder: KeyEncoder<Key>
+        under lease: PageLease, owner: StateOwner, maxParallelism: Int, encoder: KeyEncoder<Key>,
+        changed: SlotBits?, gone: FrozenHashes?
     ) -> FrozenKeys {
         let frozen = FrozenHashes(freeze(under: lease))
         let raw = encoder.raw
+        let limit = frozen.slotLimit
         return FrozenKeys(
-            operatorName: operatorName, maxParallelism: maxParallelism, schema: schema, lease: lease,
-            hash: { frozen.hash($0) },
+            owner: owner, maxParallelism: maxParallelism, lease: lease, slotLimit: limit, isLayer: changed != nil,
             build: {
-                var slots: [Int] = []
-                frozen.forEach { slots.append($0) }
+                var places: [Int] = []
+                if let changed {
+                    changed.forEach { if $0 < limit && frozen.hash($0) != .max { places.append($0) } }
+                } else {
+                    frozen.forEach { places.append($0) }
+                }
+                guard let gone else {
+                    return try KeyOrder.make(
+                        places, maxParallelism: maxParallelism,
+                        group: { KeyGroup.of(hash: frozen.hash($0), maxParallelism: maxParallelism) },
+                        address: frozen.address,
+                        encode: { slot, bytes in try raw.encode(frozen.address(slot), into: &bytes) })
+                }
+                gone.forEach { places.append(limit + $0) }
                 return try KeyOrder.make(
-                    slots, maxParallelism: maxParallelism,
-                    group: { KeyGroup.of(hash: frozen.hash($0), maxParallelism: maxParallelism) },
-                    address: frozen.address,
-                    encode: { slot, bytes in try raw.encode(frozen.address(slot), into: &bytes) })
+                    places, maxParallelism: maxParallelism,
+                    group: { place in
+                        let hash = place < limit ? frozen.hash(place) : gone.hash(place - limit)
+                        return KeyGroup.of(hash: hash, maxParallelism: maxParallelism)
+                    },
+                    address: { $0 < limit ? frozen.address($0) : gone.address($0 - limit) },
+                    encode: { place, bytes in
+                        let address = place < limit ? frozen.address(place) : gone.address(place - limit)
+                        try raw.encode(address, into: &bytes)
+                    })
             })
     }
 }

@@ -5,35 +5,6 @@ import ThalwegBase
 import ThalwegData
 import ThalwegStorage
 
-/// What a keyed store asks of each state hung on it.
-public protocol KeyedColumn: AnyObject {
-    /// Makes slots `0..<count` usable.
-    func reserve(_ count: Int)
-    /// Whether the slot holds nothing.
-    func isEmpty(_ slot: Int) -> Bool
-    /// Forgets what the slot holds.
-    func clear(_ slot: Int)
-    /// Where the slots lie, for prefetching; nil when the column is sparse. Asked again after each `reserve`.
-    var slotMemory: SlotMemory? { get }
-    /// `isEmpty` as a closure compiled where the state's type is known; nil when there is none.
-    var emptyCheck: ((Int) -> Bool)? { get }
-    /// Shares what the column holds with a snapshot and says how it is written. The column changes no shared memory
-    /// until ``unfreeze()``.
-    func freeze(_ name: String, _ keys: FrozenKeys) -> [StatePart]
-    /// Makes the slots of a page writable, if the column is laid out by slot.
-    func thaw(page: Int)
-    /// Nothing is shared any more.
-    func unfreeze()
-    /// Takes over what a snapshot has of this column, in the key groups of this subtask.
-    func restore(_ name: String, from source: KeyedRestore, into store: AnyKeyedStore) throws
-}
-
-extension KeyedColumn {
-    public var slotMemory: SlotMemory? { nil }
-    public var emptyCheck: ((Int) -> Bool)? { nil }
-    public func thaw(page: Int) {}
-}
-
 /// The part of a keyed store that does not depend on the key's type: what state handles bind to.
 open class AnyKeyedStore {
     // Used by one task alone; behind inlined accessors so that the attribute holds in other modules.
@@ -41,7 +12,10 @@ open class AnyKeyedStore {
     @exclusivity(unchecked) @usableFromInline final var storedMayBeEmpty = false
     /// Which pages of slots are shared with a snapshot.
     @exclusivity(unchecked) @usableFromInline final var sharing = PageSharing()
-    private final let freezing = PageFreezing()
+    final let freezing = PageFreezing()
+    /// What rests of the rows, for checkpoints that hold only what has changed; nil: each holds all.
+    public final private(set) var layers: RowLayers?
+    @exclusivity(unchecked) @usableFromInline final var storedIsLayered = false
     /// What time it is for state that expires; set before such a state is bound.
     public final var time: StateTime?
     /// The states with a time to live.
@@ -59,8 +33,24 @@ open class AnyKeyedStore {
     @inlinable @inline(__always)
     public final func select(_ slot: Int) {
         if sharing.left > 0 { thaw(slot) }
+        if storedIsLayered { noteChanged(slot) }
         storedSlot = slot
     }
+
+    /// Has snapshots hold only the rows that have changed since the one before. Before the first record.
+    public final func keepLayers(_ layers: RowLayers) {
+        self.layers = layers
+        storedIsLayered = true
+    }
+
+    @usableFromInline @inline(never)
+    final func noteChanged(_ slot: Int) { layers?.changed.insert(slot) }
+
+    @usableFromInline @inline(never)
+    final func noteChanged(_ slots: UnsafePointer<Int32>, count: Int, limit: Int) {
+        layers?.changed.insert(slots, count: count, limit: limit)
+    }
+
     /// Makes the state of a slot writable.
     @usableFromInline @inline(never)
     final func thaw(_ slot: Int) {
@@ -110,11 +100,30 @@ open class AnyKeyedStore {
     ///
     /// The state as it is now stays readable until the parts are given up; call ``release()`` once, then or later.
     public final func freeze(operatorName: String, maxParallelism: Int) -> [StatePart] {
+        freeze(operatorName: operatorName, maxParallelism: maxParallelism, changed: nil)
+    }
+
+    /// - Parameter changed: the slots of the rows that are wanted, together with the keys that are gone; nil: all rows.
+    final func freeze(operatorName: String, maxParallelism: Int, changed: SlotBits?) -> [StatePart] {
         let lease = freezing.begin()
-        let keys = freezeKeys(operatorName: operatorName, maxParallelism: maxParallelism, lease)
+        let keys = freezeKeys(operatorName: operatorName, maxParallelism: maxParallelism, lease, changed)
         sharing.begin(lease, pages: slotPages)
         return columns.flatMap { $0.column.freeze($0.name, keys) }
     }
+
+    /// Freezes the rows at a barrier, as a layer over those of earlier checkpoints.
+    ///
+    /// - Parameters:
+    ///   - checkpoint: its number.
+    ///   - isSelfContained: whether the snapshot is to hold all rows and to leave the next one as it would be without
+    ///     it: a savepoint, which the user may delete (FLIP-47).
+    /// - Returns: nil for a store without layers. Call ``releaseRows(_:)`` once, then or later.
+    public func freezeRows(
+        operatorName: String, maxParallelism: Int, checkpoint: Int64, isSelfContained: Bool
+    ) -> RowSnapshot? { nil }
+
+    /// The snapshot has been written or given up.
+    public func releaseRows(_ snapshot: RowSnapshot) {}
 
     /// A snapshot is done. Pages are shared no more when no other is under way.
     public final func release() {
@@ -126,25 +135,35 @@ open class AnyKeyedStore {
 
     /// Takes over what a snapshot has of the states hung on this store, which is empty.
     public final func restore(from source: KeyedRestore) throws {
-        for (name, column) in columns { try column.restore(name, from: source, into: self) }
+        for form in forms(operatorName: source.operatorName) {
+            guard let stored = try source.stored(form.descriptor) else { continue }
+            let load = try form.loader(stored)
+            try source.entries(of: stored) { group, key, value in
+                try load(try slot(of: &key, in: group, source), &key, value)
+            }
+        }
+    }
+
+    /// The states as they stand in snapshots.
+    func forms(operatorName: String) -> [StoredForm] {
+        guard let keySchema else { return [] }
+        let owner = StateOwner(operatorName: operatorName, key: keySchema)
+        return columns.flatMap { $0.column.forms($0.name, owner) }
     }
 
     /// The number of pages of slots.
     var slotPages: Int { 0 }
 
-    func freezeKeys(operatorName: String, maxParallelism: Int, _ lease: PageLease) -> FrozenKeys {
+    func freezeKeys(
+        operatorName: String, maxParallelism: Int, _ lease: PageLease, _ changed: SlotBits?
+    ) -> FrozenKeys {
         preconditionFailure("a store without keys is never frozen")
     }
 
     func unfreezeKeys() {}
 
-    /// Describes a state of the store for a restore.
-    public func describe(
-        _ name: String, _ kind: StateKind, userKey: RecordSchema? = nil, value: RecordSchema? = nil,
-        for source: KeyedRestore
-    ) -> StateDescriptor {
-        preconditionFailure("a store without keys is never restored")
-    }
+    /// The schema of the keys; nil when there are none.
+    var keySchema: RecordSchema? { nil }
 
     /// Reads a key and gives its slot, made when it is new and ready for every state.
     public func slot(of reader: inout ByteReader, in group: Int, _ source: KeyedRestore) throws -> Int {
@@ -174,6 +193,10 @@ public final class KeyedStore<Key: Hashable & Codable & Sendable>: AnyKeyedStore
     @exclusivity(unchecked) @usableFromInline var fresh: [Int32] = []
     @exclusivity(unchecked) @usableFromInline var reserved = 0
     @exclusivity(unchecked) @usableFromInline var memories: [SlotMemory] = []
+    /// Keys that layers may have and that are gone.
+    @exclusivity(unchecked) var gone = KeyTable<Key>()
+    /// Snapshots that are being written.
+    var flights: [RowFlight<Key>] = []
 
     /// The number of keys below which state is taken to lie in the cache.
     @inlinable static var prefetchKeysMin: Int { 4096 }
@@ -196,6 +219,10 @@ public final class KeyedStore<Key: Hashable & Codable & Sendable>: AnyKeyedStore
     ) {
         table.resolve(keys, hashes: hashes, count: count, into: slots) { fresh.append(Int32(truncatingIfNeeded: $0)) }
         if table.slotLimit > reserved { widen() }
+        if storedIsLayered {
+            noteChanged(slots, count: count, limit: table.slotLimit)
+            if !fresh.isEmpty { revive() }
+        }
         if sharing.left > 0 { thaw(slots, count: count) }
         if table.slotLimit > Self.prefetchKeysMin {
             for memory in memories { memory.prefetch(slots, count: count) }
@@ -211,7 +238,7 @@ public final class KeyedStore<Key: Hashable & Codable & Sendable>: AnyKeyedStore
 
     @usableFromInline
     func releaseEmptyFresh() {
-        for slot in fresh where table.isUsed(Int(slot)) && isEmpty(Int(slot)) { table.remove(slot: Int(slot)) }
+        for slot in fresh where table.isUsed(Int(slot)) && isEmpty(Int(slot)) { remove(slot: Int(slot)) }
         fresh.removeAll(keepingCapacity: true)
     }
 
@@ -219,27 +246,47 @@ public final class KeyedStore<Key: Hashable & Codable & Sendable>: AnyKeyedStore
     @inlinable
     public func releaseIfEmpty(_ slot: Int) {
         mayBeEmpty = false
-        if table.isUsed(slot) && isEmpty(slot) { table.remove(slot: slot) }
+        if table.isUsed(slot) && isEmpty(slot) { remove(slot: slot) }
+    }
+
+    /// Gives back a slot for whose key nothing is stored any more.
+    @inlinable
+    public func remove(slot: Int) {
+        if storedIsLayered { noteGone(slot) }
+        table.remove(slot: slot)
     }
 
     // MARK: Snapshots
 
     override var slotPages: Int { (table.slotLimit + Pages<Key>.pageSize - 1) >> Pages<Key>.pageBits }
 
-    override func freezeKeys(operatorName: String, maxParallelism: Int, _ lease: PageLease) -> FrozenKeys {
-        table.freeze(
-            under: lease, operatorName: operatorName, maxParallelism: maxParallelism, schema: schema, encoder: encoder)
+    override func freezeKeys(
+        operatorName: String, maxParallelism: Int, _ lease: PageLease, _ changed: SlotBits?
+    ) -> FrozenKeys {
+        let owner = StateOwner(operatorName: operatorName, key: schema)
+        let gone = changed == nil ? nil : FrozenHashes(gone.freeze(under: lease))
+        return table.freeze(
+            under: lease, owner: owner, maxParallelism: maxParallelism, encoder: encoder, changed: changed, gone: gone)
     }
 
     override func unfreezeKeys() { table.unfreeze() }
 
-    public override func describe(
-        _ name: String, _ kind: StateKind, userKey: RecordSchema? = nil, value: RecordSchema? = nil,
-        for source: KeyedRestore
-    ) -> StateDescriptor {
-        StateDescriptor(
-            operatorName: source.operatorName, name: name, kind: kind, key: schema, userKey: userKey, value: value)
+    public override func freezeRows(
+        operatorName: String, maxParallelism: Int, checkpoint: Int64, isSelfContained: Bool
+    ) -> RowSnapshot? {
+        layers.map { layers in
+            freezeRows(
+                in: layers, operatorName: operatorName, maxParallelism: maxParallelism, checkpoint: checkpoint,
+                isSelfContained: isSelfContained)
+        }
     }
+
+    public override func releaseRows(_ snapshot: RowSnapshot) {
+        release()
+        land(snapshot.layer)
+    }
+
+    override var keySchema: RecordSchema? { schema }
 
     public override func slot(of reader: inout ByteReader, in group: Int, _ source: KeyedRestore) throws -> Int {
         let key = try encoder.decode(&reader)
@@ -249,6 +296,7 @@ public final class KeyedStore<Key: Hashable & Codable & Sendable>: AnyKeyedStore
         }
         let slot = table.findOrInsert(key, hash: hash).slot
         if table.slotLimit > reserved { widen() }
+        if storedIsLayered { noteChanged(slot) }
         return slot
     }
 

@@ -15,7 +15,7 @@ extension ListState {
         let stampView = expiry == nil ? nil : stamps.freeze(under: keys.lease)
         let expiry = expiry?.freeze(under: keys.lease)
         return [
-            keys.part(keys.describe(name, .list, value: stored.schema).with(self.expiry?.ttl)) { slot, entries in
+            keys.part(form(name, stored, keys.owner)) { slot, entries in
                 var values = view.address(slot).pointee
                 var stamps: [Int64] = []
                 if let expiry, let stampView {
@@ -52,26 +52,36 @@ extension ListState {
         expiry?.unfreeze()
     }
 
-    public func restore(_ name: String, from source: KeyedRestore, into store: AnyKeyedStore) throws {
-        guard let stored else { return }
-        let memory = UnsafeMutablePointer<Value>.allocate(capacity: Self.chunkValuesMax)
-        defer { memory.deallocate() }
-        let storedStamps = try StoredStamps(name, in: source, wanted: expiry?.ttl)
-        try source.entries(of: store.describe(name, .list, value: stored.schema, for: source)) { group, key, bytes in
-            let slot = try store.slot(of: &key, in: group, source)
-            var reader = ByteReader(bytes)
-            var left = Int(clamping: try reader.readVarint())
-            if storedStamps.areStored || expiry != nil {
-                for _ in 0..<left { restoreStamp(try storedStamps.read(&reader), storedStamps, slot) }
+    private func form(_ name: String, _ stored: StoredType<Value>, _ owner: StateOwner) -> StateDescriptor {
+        owner.describe(name, .list, value: stored.schema).with(expiry?.ttl)
+    }
+
+    public func forms(_ name: String, _ owner: StateOwner) -> [StoredForm] {
+        guard let stored else { return [] }
+        return [
+            StoredForm(form(name, stored, owner)) { [self] found in
+                let stamps = try StoredStamps(found, wanted: expiry?.ttl)
+                return { [self] slot, _, bytes in
+                    var reader = ByteReader(bytes)
+                    let count = Int(clamping: try reader.readVarint())
+                    // Values may take no bytes: only the limit of a chunk bounds them.
+                    guard count <= Self.chunkValuesMax else {
+                        throw ThalwegError(
+                            .corrupt, "a stored list is damaged",
+                            detail: "state \"\(name)\": \(count) values in a chunk")
+                    }
+                    if stamps.areStored || expiry != nil {
+                        for _ in 0..<count { restoreStamp(try stamps.read(&reader), stamps, slot) }
+                    }
+                    try withUnsafeTemporaryAllocation(of: Value.self, capacity: count) { memory in
+                        guard let base = memory.baseAddress, count > 0 else { return }
+                        try stored.codec.decode(&reader, count: count, into: base)
+                        column.address(slot).pointee.append(contentsOf: UnsafeBufferPointer(start: base, count: count))
+                        base.deinitialize(count: count)
+                    }
+                }
             }
-            while left > 0 {
-                let count = min(left, Self.chunkValuesMax)
-                try stored.codec.decode(&reader, count: count, into: memory)
-                column.address(slot).pointee.append(contentsOf: UnsafeBufferPointer(start: memory, count: count))
-                memory.deinitialize(count: count)
-                left -= count
-            }
-        }
+        ]
     }
 
     private func restoreStamp(_ stamp: Int64, _ storedStamps: StoredStamps, _ slot: Int) {

@@ -14,16 +14,15 @@ extension MapState {
             keys: FrozenHashes(table.freeze(under: keys.lease)))
         let (keyEncoder, valueEncoder) = (userKeys.encoder.raw, stored.optional)
         let stamps = expiry?.freeze(under: keys.lease)
-        let descriptor = keys.describe(name, .map, userKey: userKeys.schema, value: stored.schema).with(expiry?.ttl)
+        let descriptor = form(name, userKeys, stored, keys.owner)
         return [
             StatePart(descriptor) { writer in
-                let order = try keys.order()
                 var sorter = UserKeySorter()
                 var bytes = ByteWriter()
-                for rank in 0..<order.count {
-                    order.prefetch(after: rank) { UnsafeRawPointer(frozen.heads.address($0)) }
-                    order.withKey(rank) { sorter.begin($0) }
-                    var entry = Int(frozen.heads.address(order.places[rank]).pointee.first)
+                try keys.forEachRow(of: writer, prefetching: { UnsafeRawPointer(frozen.heads.address($0)) }) {
+                    slot, row in
+                    sorter.begin(row)
+                    var entry = Int(frozen.heads.address(slot).pointee.first)
                     while entry >= 0 {
                         try sorter.add(entry) { key in
                             try keyEncoder.encode(frozen.keys.address(entry) + layout.key, into: &key)
@@ -40,7 +39,7 @@ extension MapState {
                         }
                         let address = frozen.entries.address(entry) + layout.value
                         guard try valueEncoder.encode(address, into: &bytes) else { return }
-                        try bytes.withBytes { try writer.add(key: key, value: $0) }
+                        try bytes.withBytes { try writer.add(key: key, value: $0, rowBytes: row.count) }
                     }
                 }
             }
@@ -56,17 +55,25 @@ extension MapState {
         expiry?.unfreeze()
     }
 
-    public func restore(_ name: String, from source: KeyedRestore, into store: AnyKeyedStore) throws {
-        guard let stored, let userKeys else { return }
-        let stamps = try StoredStamps(name, in: source, wanted: expiry?.ttl)
-        let wanted = store.describe(name, .map, userKey: userKeys.schema, value: stored.schema, for: source)
-        try source.entries(of: wanted) { group, key, bytes in
-            store.slot = try store.slot(of: &key, in: group, source)
-            let entry = findOrInsert(try userKeys.encoder.decode(&key))
-            let (stamp, bytes) = try stamps.split(bytes)
-            entries.address(entry).pointee.value = try stored.codec.decode(bytes)
-            if let expiry { expiry.set(stamps.restored(stamp, expiry), at: entry) }
-        }
+    private func form(
+        _ name: String, _ userKeys: StoredKey<UserKey>, _ stored: StoredType<Value>, _ owner: StateOwner
+    ) -> StateDescriptor {
+        owner.describe(name, .map, userKey: userKeys.schema, value: stored.schema).with(expiry?.ttl)
+    }
+
+    public func forms(_ name: String, _ owner: StateOwner) -> [StoredForm] {
+        guard let stored, let userKeys else { return [] }
+        return [
+            StoredForm(form(name, userKeys, stored, owner)) { [self] found in
+                let stamps = try StoredStamps(found, wanted: expiry?.ttl)
+                return { [self] slot, key, bytes in
+                    let entry = findOrInsert(try userKeys.encoder.decode(&key), slot: slot)
+                    let (stamp, bytes) = try stamps.split(bytes)
+                    entries.address(entry).pointee.value = try stored.codec.decode(bytes)
+                    if let expiry { expiry.set(stamps.restored(stamp, expiry), at: entry) }
+                }
+            }
+        ]
     }
 }
 

@@ -70,8 +70,10 @@ public final class MapState<UserKey: Hashable & Codable & Sendable, Value: Codab
     }
 
     @inlinable @inline(__always)
-    func findOrInsert(_ key: UserKey) -> Int {
-        let slot = store.slot
+    func findOrInsert(_ key: UserKey) -> Int { findOrInsert(key, slot: store.slot) }
+
+    @inlinable @inline(__always)
+    func findOrInsert(_ key: UserKey, slot: Int) -> Int {
         let (entry, isNew) = table.findOrInsert(MapEntryKey(slot: slot, key: key), hash: hash(key, slot: slot))
         if entries.isShared { entries.thaw(page: entry >> 10) }
         if isNew { link(entry, to: slot) }

@@ -12,7 +12,7 @@ extension ValueState {
         let encoder = stored.optional
         let stamps = expiry?.freeze(under: keys.lease)
         return [
-            keys.part(keys.describe(name, .value, value: stored.schema).with(expiry?.ttl), values) { slot, bytes in
+            keys.part(form(name, stored, keys.owner), values) { slot, bytes in
                 if let stamps {
                     let stamp = stamps.stamp(slot)
                     if stamps.isExpired(stamp: stamp) { return false }
@@ -30,14 +30,21 @@ extension ValueState {
         expiry?.unfreeze()
     }
 
-    public func restore(_ name: String, from source: KeyedRestore, into store: AnyKeyedStore) throws {
-        guard let stored else { return }
-        let stamps = try StoredStamps(name, in: source, wanted: expiry?.ttl)
-        try source.entries(of: store.describe(name, .value, value: stored.schema, for: source)) { group, key, bytes in
-            let slot = try store.slot(of: &key, in: group, source)
-            let (stamp, bytes) = try stamps.split(bytes)
-            column.address(slot).pointee = try stored.codec.decode(bytes)
-            if let expiry { expiry.set(stamps.restored(stamp, expiry), at: slot) }
-        }
+    private func form(_ name: String, _ stored: StoredType<Value>, _ owner: StateOwner) -> StateDescriptor {
+        owner.describe(name, .value, value: stored.schema).with(expiry?.ttl)
+    }
+
+    public func forms(_ name: String, _ owner: StateOwner) -> [StoredForm] {
+        guard let stored else { return [] }
+        return [
+            StoredForm(form(name, stored, owner)) { [self] found in
+                let stamps = try StoredStamps(found, wanted: expiry?.ttl)
+                return { [self] slot, _, bytes in
+                    let (stamp, bytes) = try stamps.split(bytes)
+                    column.address(slot).pointee = try stored.codec.decode(bytes)
+                    if let expiry { expiry.set(stamps.restored(stamp, expiry), at: slot) }
+                }
+            }
+        ]
     }
 }

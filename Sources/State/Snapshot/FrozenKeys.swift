@@ -8,28 +8,30 @@ import ThalwegStorage
 
 /// What the states of one operator share when they are written: the keys, put in order once, by whoever comes first.
 public final class FrozenKeys: Sendable {
-    public let operatorName: String
+    public let owner: StateOwner
     public let maxParallelism: Int
-    let schema: RecordSchema
     /// What the operator no longer uses and the snapshot reads.
     public let lease: PageLease
     private let build: @Sendable () throws -> KeyOrder
-    private let hash: @Sendable (Int) -> UInt64
+    /// Places from here on are those of keys that are gone.
+    private let slotLimit: Int
+    /// Whether this is a layer over others, which says what is gone.
+    private let isLayer: Bool
     private let made = Guarded<KeyOrder?>(nil)
 
     init(
-        operatorName: String, maxParallelism: Int, schema: RecordSchema, lease: PageLease,
-        hash: @escaping @Sendable (Int) -> UInt64, build: @escaping @Sendable () throws -> KeyOrder
+        owner: StateOwner, maxParallelism: Int, lease: PageLease, slotLimit: Int, isLayer: Bool,
+        build: @escaping @Sendable () throws -> KeyOrder
     ) {
-        self.operatorName = operatorName
+        self.owner = owner
         self.maxParallelism = maxParallelism
-        self.schema = schema
         self.lease = lease
-        self.hash = hash
+        self.slotLimit = slotLimit
+        self.isLayer = isLayer
         self.build = build
     }
 
-    /// The slots in use in ascending order of their keys.
+    /// The places in ascending order of their keys.
     func order() throws -> KeyOrder {
         try made.withLock { made in
             if let made { return made }
@@ -37,17 +39,6 @@ public final class FrozenKeys: Sendable {
             made = order
             return order
         }
-    }
-
-    /// The key group of a slot in use.
-    func keyGroup(ofSlot slot: Int) -> Int { KeyGroup.of(hash: hash(slot), maxParallelism: maxParallelism) }
-
-    /// Describes a state of the operator.
-    public func describe(
-        _ name: String, _ kind: StateKind, userKey: RecordSchema? = nil, value: RecordSchema? = nil
-    ) -> StateDescriptor {
-        StateDescriptor(
-            operatorName: operatorName, name: name, kind: kind, key: schema, userKey: userKey, value: value)
     }
 
     /// A part with an entry for each slot for which `body` writes one.
@@ -63,10 +54,14 @@ public final class FrozenKeys: Sendable {
             let order = try order()
             var value = ByteWriter()
             for rank in 0..<order.count {
-                order.prefetch(after: rank, values.address)
+                order.prefetch(after: rank, below: slotLimit, values.address)
                 value.removeAll()
-                guard try body(order.places[rank], &value) else { continue }
-                try order.withKey(rank) { key in try value.withBytes { try writer.add(key: key, value: $0) } }
+                let place = order.places[rank]
+                if try place < slotLimit && body(place, &value) {
+                    try order.withKey(rank) { key in try value.withBytes { try writer.add(key: key, value: $0) } }
+                } else if isLayer {
+                    try order.withKey(rank) { try writer.addTombstone(key: $0) }
+                }
             }
         }
     }
@@ -78,11 +73,27 @@ public final class FrozenKeys: Sendable {
         _ descriptor: StateDescriptor, entries body: @escaping @Sendable (Int, inout KeyedEntries) throws -> Void
     ) -> StatePart {
         StatePart(descriptor) { [self] writer in
-            let order = try order()
             var entries = KeyedEntries(writer)
-            for rank in 0..<order.count {
-                order.withKey(rank) { entries.begin($0) }
-                try body(order.places[rank], &entries)
+            try forEachRow(of: writer) { slot, key in
+                entries.begin(key)
+                try body(slot, &entries)
+            }
+        }
+    }
+
+    /// Calls `body` with each slot in ascending order of the keys, after what a layer says of its row.
+    ///
+    /// - Parameter address: what `body` reads first, to have it fetched early.
+    func forEachRow(
+        of writer: any EntryWriter, prefetching address: ((Int) -> UnsafeRawPointer)? = nil,
+        _ body: (_ slot: Int, _ key: UnsafeRawBufferPointer) throws -> Void
+    ) throws {
+        let order = try order()
+        for rank in 0..<order.count {
+            if let address { order.prefetch(after: rank, below: slotLimit, address) }
+            try order.withKey(rank) { key in
+                if isLayer { try writer.addRowTombstone(key: key) }
+                if order.places[rank] < slotLimit { try body(order.places[rank], key) }
             }
         }
     }
@@ -115,6 +126,8 @@ public struct KeyedEntries: ~Copyable {
         try suffix(&key)
         value.removeAll()
         try content(&value)
-        try key.withBytes { key in try value.withBytes { try writer.add(key: key, value: $0) } }
+        try key.withBytes { key in
+            try value.withBytes { try writer.add(key: key, value: $0, rowBytes: keyCount) }
+        }
     }
 }

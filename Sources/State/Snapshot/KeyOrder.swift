@@ -34,8 +34,10 @@ final class KeyOrder: Sendable {
 
     /// Fetches what lies at the place some ranks after this one.
     @inline(__always)
-    func prefetch(after rank: Int, _ address: (Int) -> UnsafeRawPointer) {
-        if rank &+ Self.ahead < places.count { thalweg_prefetch_read(address(places[rank &+ Self.ahead])) }
+    func prefetch(after rank: Int, below limit: Int = .max, _ address: (Int) -> UnsafeRawPointer) {
+        guard rank &+ Self.ahead < places.count else { return }
+        let place = places[rank &+ Self.ahead]
+        if place < limit { thalweg_prefetch_read(address(place)) }
     }
 
     /// - Parameters:

@@ -19,15 +19,20 @@ public struct KeyedRestore {
         self.maxParallelism = maxParallelism
     }
 
-    /// Calls `body` with what follows the key group in each key, and with each value.
+    /// How the snapshot describes a state; nil when it does not have it.
     ///
     /// - Throws: `ThalwegError(.job)` when the snapshot has the state with other types.
-    public func entries(
-        of wanted: StateDescriptor, _ body: (Int, inout ByteReader, UnsafeRawBufferPointer) throws -> Void
-    ) throws {
-        guard let found = state.states.first(where: { $0.name == wanted.name }) else { return }
+    public func stored(_ wanted: StateDescriptor) throws -> StateDescriptor? {
+        guard let found = state.states.first(where: { $0.name == wanted.name }) else { return nil }
         try check(found, against: wanted)
-        try state.entries(of: wanted.name, keyGroups: keyGroups) { key, value in
+        return found
+    }
+
+    /// Calls `body` with what follows the key group in each key, and with each value.
+    public func entries(
+        of stored: StateDescriptor, _ body: (Int, inout ByteReader, UnsafeRawBufferPointer) throws -> Void
+    ) throws {
+        try state.entries(of: stored.name, keyGroups: keyGroups) { key, value in
             var reader = ByteReader(key)
             let group = Int(try reader.read(UInt16.self).byteSwapped)
             try body(group, &reader, value)

@@ -73,7 +73,8 @@ public struct StoredTables<Key: Hashable & Codable & Sendable, Value: Codable & 
         _ name: String, from source: KeyedRestore,
         _ body: (_ key: Key, _ hash: UInt64, _ start: Int64, _ value: Value) throws -> Void
     ) throws {
-        try source.entries(of: describe(name, of: source.operatorName)) { group, reader, bytes in
+        guard let found = try source.stored(describe(name, of: source.operatorName)) else { return }
+        try source.entries(of: found) { group, reader, bytes in
             let key = try encoder.decode(&reader)
             let hash = hasher.hash(key)
             guard KeyGroup.of(hash: hash, maxParallelism: source.maxParallelism) == group else {

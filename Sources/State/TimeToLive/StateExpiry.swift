@@ -185,13 +185,13 @@ struct StoredStamps {
 
     /// Stamps are kept when the clock is the same; entries stored without one, or by another clock, count as written
     /// now.
-    init(_ name: String, in source: KeyedRestore, wanted: StateTTL?) throws(ThalwegError) {
-        let text = source.state.states.first { $0.name == name }?.properties[StateTTL.propertyName]
+    init(_ found: StateDescriptor, wanted: StateTTL?) throws(ThalwegError) {
+        let text = found.properties[StateTTL.propertyName]
         let stored = text.flatMap(StateTTL.init(text:))
         if let text, stored == nil {
             throw ThalwegError(
                 .corrupt, "a state is stored with a time to live that is not understood",
-                detail: "state \"\(name)\": \"\(text)\"", hint: "restore it with the version that wrote it")
+                detail: "state \"\(found.name)\": \"\(text)\"", hint: "restore it with the version that wrote it")
         }
         areStored = stored != nil
         areKept = stored != nil && stored?.domain == wanted?.domain

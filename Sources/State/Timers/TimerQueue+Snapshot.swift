@@ -10,41 +10,36 @@ extension TimerQueue: KeyedColumn {
     public func isEmpty(_ slot: Int) -> Bool { count(of: slot) == 0 }
     public func clear(_ slot: Int) { deleteAll(of: slot) }
 
-    /// Freezes the set of timers, which has no dead ones; their order by time is found when they are written.
+    /// Freezes the timers; those of one key are put in order when they are written.
     public func freeze(_ name: String, _ keys: FrozenKeys) -> [StatePart] {
+        let (heads, links) = (heads.freeze(under: keys.lease), links.freeze(under: keys.lease))
         let timers = live.freeze(under: keys.lease)
         return [
-            StatePart(keys.describe(name, .timers)) { writer in
-                guard timers.count > 0 else { return }
-                let order = try keys.order()
-                var ranks = Array(repeating: 0, count: (order.places.max() ?? -1) + 1)
-                for (rank, slot) in order.places.enumerated() { ranks[slot] = rank }
-                let places = (0..<timers.slotLimit).filter { timers.hash(at: $0) != .max }
-                let sorted = try KeyOrder.make(
-                    places, maxParallelism: keys.maxParallelism,
-                    group: { keys.keyGroup(ofSlot: Int(timers.key(at: $0).slot)) },
-                    address: { UnsafeRawPointer(timers.address($0)) },
-                    encode: { place, bytes in
-                        let timer = timers.key(at: place)
-                        bytes.appendOrdered(timer.time)
-                        order.withKey(ranks[Int(timer.slot)]) {
-                            bytes.append(UnsafeRawBufferPointer(rebasing: $0.dropFirst(2)))
-                        }
-                    })
-                let nothing = UnsafeRawBufferPointer(start: nil, count: 0)
-                for rank in 0..<sorted.count {
-                    try sorted.withKey(rank) { try writer.add(key: $0, value: nothing) }
+            keys.part(keys.owner.describe(name, .timers)) { slot, entries in
+                guard slot < heads.capacity else { return }
+                var times: [Int64] = []
+                var entry = heads.address(slot).pointee.first
+                while entry >= 0 {
+                    times.append(timers.key(at: Int(entry)).time)
+                    entry = links.address(Int(entry)).pointee.next
                 }
+                times.sort()
+                for time in times { try entries.add({ $0.appendOrdered(time) }, value: { _ in }) }
             }
         ]
     }
 
-    public func unfreeze() { live.unfreeze() }
+    public func unfreeze() {
+        heads.unfreeze()
+        links.unfreeze()
+        live.unfreeze()
+    }
 
-    public func restore(_ name: String, from source: KeyedRestore, into store: AnyKeyedStore) throws {
-        try source.entries(of: store.describe(name, .timers, for: source)) { group, key, _ in
-            let time = try key.readOrdered()
-            register(time: time, slot: try store.slot(of: &key, in: group, source))
-        }
+    public func forms(_ name: String, _ owner: StateOwner) -> [StoredForm] {
+        [
+            StoredForm(owner.describe(name, .timers)) { _ in
+                { [self] slot, key, _ in register(time: try key.readOrdered(), slot: slot) }
+            }
+        ]
     }
 }

@@ -5,8 +5,9 @@ import ThalwegBase
 
 /// The timers of one operator in one subtask and one time domain: at most one per (slot, time).
 ///
-/// A set says which timers exist, a binary heap orders them; deleting takes a timer out of the set and leaves a dead
-/// entry in the heap, which is skipped when its time comes. Ties fire in slot order, so runs are repeatable.
+/// A set says which timers exist, those of one slot are chained, and a binary heap orders them all; deleting takes a
+/// timer out of the set and leaves a dead entry in the heap, which is skipped when its time comes. Ties fire in slot
+/// order, so runs are repeatable.
 public final class TimerQueue {
     /// A timer: when, and for the key in which slot.
     @frozen
@@ -33,7 +34,20 @@ public final class TimerQueue {
 
     private var heap: [Timer] = []
     let live = KeyTable<Timer>()
-    private var pending = PagedColumn<Int32>(initial: 0)
+    /// The timers of each slot.
+    var heads = PagedColumn<Head>(initial: Head())
+    /// By place in `live`: the chain that the timer stands in.
+    var links = PagedColumn<Link>(initial: Link())
+
+    struct Head {
+        var first: Int32 = -1
+        var count: Int32 = 0
+    }
+
+    struct Link {
+        var next: Int32 = -1
+        var previous: Int32 = -1
+    }
 
     public init() {}
 
@@ -44,14 +58,28 @@ public final class TimerQueue {
     public private(set) var nextTime: Int64 = .max
 
     /// How many timers a slot has.
-    public func count(of slot: Int) -> Int { slot < pending.capacity ? Int(pending.address(slot).pointee) : 0 }
+    public func count(of slot: Int) -> Int { slot < heads.capacity ? Int(heads.address(slot).pointee.count) : 0 }
+
+    /// The times of a slot's timers, in no order.
+    func times(of slot: Int) -> [Int64] {
+        guard slot < heads.capacity else { return [] }
+        var times: [Int64] = []
+        var entry = heads.address(slot).pointee.first
+        while entry >= 0 {
+            times.append(live.key(at: Int(entry)).time)
+            entry = links.address(Int(entry)).pointee.next
+        }
+        return times
+    }
 
     /// Adds a timer; a second one for the same slot and time changes nothing.
     public func register(time: Int64, slot: Int) {
         let timer = Timer(time: time, slot: Int32(truncatingIfNeeded: slot))
-        guard live.findOrInsert(timer, hash: timer.hash).isNew else { return }
-        if slot >= pending.capacity { pending.reserve(slot + 1) }
-        pending.address(slot).pointee += 1
+        let (entry, isNew) = live.findOrInsert(timer, hash: timer.hash)
+        guard isNew else { return }
+        if slot >= heads.capacity { heads.reserve(slot + 1) }
+        if entry >= links.capacity { links.reserve(entry + 1) }
+        link(entry, to: slot)
         push(timer)
     }
 
@@ -59,8 +87,7 @@ public final class TimerQueue {
     public func delete(time: Int64, slot: Int) {
         let timer = Timer(time: time, slot: Int32(truncatingIfNeeded: slot))
         guard let entry = live.find(timer, hash: timer.hash) else { return }
-        live.remove(slot: entry)
-        pending.address(slot).pointee -= 1
+        remove(entry, of: slot)
         // Dead entries must not outnumber the living without bound.
         if heap.count > 64 && heap.count > 4 * live.count { rebuild() }
     }
@@ -70,18 +97,50 @@ public final class TimerQueue {
         while let first = heap.first, first.time <= time {
             popFirst()
             if let entry = live.find(first, hash: first.hash) {
-                live.remove(slot: entry)
-                pending.address(Int(first.slot)).pointee -= 1
+                remove(entry, of: Int(first.slot))
                 return first
             }
         }
         return nil
     }
 
-    /// Removes every timer of a slot (linear in the number of timers).
+    /// Removes every timer of a slot.
     public func deleteAll(of slot: Int) {
-        guard count(of: slot) > 0 else { return }
-        for timer in heap where timer.slot == Int32(truncatingIfNeeded: slot) { delete(time: timer.time, slot: slot) }
+        for time in times(of: slot) { delete(time: time, slot: slot) }
+    }
+
+    // MARK: Chains
+
+    private func link(_ entry: Int, to slot: Int) {
+        let head = writableHead(slot)
+        let next = head.pointee.first
+        writableLink(entry).pointee = Link(next: next, previous: -1)
+        if next >= 0 { writableLink(Int(next)).pointee.previous = Int32(truncatingIfNeeded: entry) }
+        head.pointee.first = Int32(truncatingIfNeeded: entry)
+        head.pointee.count += 1
+    }
+
+    private func remove(_ entry: Int, of slot: Int) {
+        let link = links.address(entry).pointee
+        let head = writableHead(slot)
+        if link.previous >= 0 {
+            writableLink(Int(link.previous)).pointee.next = link.next
+        } else {
+            head.pointee.first = link.next
+        }
+        if link.next >= 0 { writableLink(Int(link.next)).pointee.previous = link.previous }
+        head.pointee.count -= 1
+        live.remove(slot: entry)
+    }
+
+    private func writableHead(_ slot: Int) -> UnsafeMutablePointer<Head> {
+        if heads.isShared { heads.thaw(page: slot >> 10) }
+        return heads.address(slot)
+    }
+
+    private func writableLink(_ entry: Int) -> UnsafeMutablePointer<Link> {
+        if links.isShared { links.thaw(page: entry >> 10) }
+        return links.address(entry)
     }
 
     private func rebuild() {

@@ -187,23 +187,37 @@ public struct CheckpointStore: Sendable {
 
     /// Removes a checkpoint, complete or not; files that complete ones refer to stay.
     ///
-    /// - Parameter keeping: further files that stay, relative to the root: those that a checkpoint to come refers to.
-    public func discard(checkpoint: Int64, keeping kept: Set<String> = []) throws {
+    /// - Parameters:
+    ///   - released: files that nobody needs any more but complete checkpoints, relative to the root.
+    ///   - kept: further files that stay: those that a checkpoint to come refers to.
+    public func discard(checkpoint: Int64, released: Set<String> = [], keeping kept: Set<String> = []) throws {
         let path = directory(checkpoint)
-        guard fileSystem.isDirectory(path) else { return }
-        let metadata = try? readMetadata(path)
-        if try isComplete(checkpoint) {
+        let isThere = fileSystem.isDirectory(path)
+        guard isThere || !released.isEmpty else { return }
+        let metadata = isThere ? try? readMetadata(path) : nil
+        if try isThere && isComplete(checkpoint) {
             // First, and durably: a checkpoint that lost a file must not look complete.
             try fileSystem.removeFile(path + "/" + Self.metadataName)
             try fileSystem.syncDirectory(path)
         }
         let referenced = try referencedPaths(without: checkpoint).union(kept)
-        try removeFiles(of: checkpoint, except: referenced)
+        if isThere { try removeFiles(of: checkpoint, except: referenced) }
         // Files that others left behind for this one.
         let owners = Set((metadata?.files ?? []).compactMap { Self.owner(of: $0.path) })
         for owner in owners.sorted() where owner != checkpoint && fileSystem.isDirectory(directory(owner)) {
             if try !isComplete(owner) { try removeFiles(of: owner, except: referenced) }
         }
+        for file in released.subtracting(referenced).sorted() { try removeIfThere(file) }
+    }
+
+    /// Removes a file, and its directory if nothing else is in it.
+    private func removeIfThere(_ file: String) throws {
+        let directory = root + "/" + Self.parent(of: file)
+        guard fileSystem.isDirectory(directory), let name = file.split(separator: "/").last else { return }
+        let names = try fileSystem.names(in: directory)
+        guard names.contains(String(name)) else { return }
+        try fileSystem.removeFile(root + "/" + file)
+        if names.count == 1 { try fileSystem.removeTree(directory) }
     }
 
     /// Discards the complete checkpoints of kind `checkpoint` but for the newest. Others belong to the user.

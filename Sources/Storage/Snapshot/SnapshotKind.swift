@@ -16,4 +16,7 @@ public enum SnapshotKind: String, Codable, Hashable, Sendable, CaseIterable {
 
     /// Whether the job ends after it because the user said so.
     public var isStop: Bool { self == .suspend || self == .drain }
+
+    /// Whether it belongs to the user, who may move or delete it: it holds all state itself (FLIP-47).
+    public var isUserOwned: Bool { self == .savepoint || self == .drain }
 }

@@ -47,7 +47,7 @@ public enum StateKind: String, Codable, Hashable, Sendable, CaseIterable {
     case map
     /// Keyed: `group key windowStart(i64)` → accumulator.
     case pane
-    /// Keyed: `group time(i64) key` → nothing.
+    /// Keyed: `group key time(i64)` → nothing.
     case timers
     /// Keyed: `group key time(i64) sequence(u32)` → record. The buffers of joins.
     case buffer

@@ -90,35 +90,44 @@ public final class IntervalColumn<First: Codable & Sendable, Second: Codable & S
 
     public func unfreeze() { pages.unfreeze() }
 
+    private func describe(_ name: String, _ owner: StateOwner) -> (first: StateDescriptor, second: StateDescriptor) {
+        (
+            owner.describe(name + ".first", .buffer, value: storedFirst.schema),
+            owner.describe(name + ".second", .buffer, value: storedSecond.schema)
+        )
+    }
+
     public func freeze(_ name: String, _ keys: FrozenKeys) -> [StatePart] {
         let view = pages.freeze(under: keys.lease)
+        let (first, second) = describe(name, keys.owner)
         return [
-            keys.part(keys.describe(name + ".first", .buffer, value: storedFirst.schema)) {
-                [storedFirst] slot, entries in
+            keys.part(first) { [storedFirst] slot, entries in
                 try view.address(slot).pointee.first.write(storedFirst, to: &entries)
             },
-            keys.part(keys.describe(name + ".second", .buffer, value: storedSecond.schema)) {
-                [storedSecond] slot, entries in
+            keys.part(second) { [storedSecond] slot, entries in
                 try view.address(slot).pointee.second.write(storedSecond, to: &entries)
             },
         ]
     }
 
-    public func restore(_ name: String, from source: KeyedRestore, into store: AnyKeyedStore) throws {
-        let first = store.describe(name + ".first", .buffer, value: storedFirst.schema, for: source)
-        try source.entries(of: first) { group, key, bytes in
-            let slot = try store.slot(of: &key, in: group, source)
-            let time = try key.readOrdered()
-            pages.address(slot).pointee.first.insert(
-                try storedFirst.codec.decode(bytes), at: time, limit: .min, spareFirst)
-        }
-        let second = store.describe(name + ".second", .buffer, value: storedSecond.schema, for: source)
-        try source.entries(of: second) { group, key, bytes in
-            let slot = try store.slot(of: &key, in: group, source)
-            let time = try key.readOrdered()
-            pages.address(slot).pointee.second.insert(
-                try storedSecond.codec.decode(bytes), at: time, limit: .min, spareSecond)
-        }
+    public func forms(_ name: String, _ owner: StateOwner) -> [StoredForm] {
+        let (first, second) = describe(name, owner)
+        return [
+            StoredForm(first) { _ in
+                { [self] slot, key, bytes in
+                    let time = try key.readOrdered()
+                    pages.address(slot).pointee.first.insert(
+                        try storedFirst.codec.decode(bytes), at: time, limit: .min, spareFirst)
+                }
+            },
+            StoredForm(second) { _ in
+                { [self] slot, key, bytes in
+                    let time = try key.readOrdered()
+                    pages.address(slot).pointee.second.insert(
+                        try storedSecond.codec.decode(bytes), at: time, limit: .min, spareSecond)
+                }
+            },
+        ]
     }
 }
 

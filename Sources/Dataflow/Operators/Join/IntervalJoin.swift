@@ -238,7 +238,7 @@ where Key: Hashable & Codable & Sendable, First: Codable & Sendable, Second: Cod
             expiries.add(slot, expiry: time &+ patience)
         } else {
             column.clear(slot)
-            runtime.store.table.remove(slot: slot)
+            runtime.store.remove(slot: slot)
         }
     }
 

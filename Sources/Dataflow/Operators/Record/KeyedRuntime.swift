@@ -34,6 +34,7 @@ public final class KeyedRuntime<Key: Hashable & Codable & Sendable> {
         context = KeyedContext(
             store: store, eventTimers: eventTimers, processingTimers: processingTimers, operatorContext)
         store.time = context.expiry.time
+        if operatorContext.keepsLayers { store.keepLayers(RowLayers()) }
         try store.register("$timers.event", eventTimers)
         try store.register("$timers.processing", processingTimers)
     }
@@ -129,10 +130,18 @@ public final class KeyedRuntime<Key: Hashable & Codable & Sendable> {
     /// Freezes keys, states and timers, and stores how far event time has come.
     public func snapshot(into snapshot: inout OperatorSnapshot, time: Int64) throws {
         if store.hasExpiry { context.expiry.readClock() }
-        let parts = store.freeze(
-            operatorName: snapshot.operatorName, maxParallelism: snapshot.maxParallelism)
-        snapshot.release { [store] in store.release() }
-        for part in parts { snapshot.add(part) }
+        if let rows = store.freezeRows(
+            operatorName: snapshot.operatorName, maxParallelism: snapshot.maxParallelism,
+            checkpoint: snapshot.barrier.checkpoint, isSelfContained: snapshot.barrier.kind.isUserOwned)
+        {
+            snapshot.release { [store] in store.releaseRows(rows) }
+            snapshot.add(rows)
+        } else {
+            let parts = store.freeze(
+                operatorName: snapshot.operatorName, maxParallelism: snapshot.maxParallelism)
+            snapshot.release { [store] in store.release() }
+            for part in parts { snapshot.add(part) }
+        }
         try storedTime.add(time, to: &snapshot)
     }
 

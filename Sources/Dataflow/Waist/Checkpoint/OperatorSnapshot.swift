@@ -16,6 +16,8 @@ public struct OperatorSnapshot {
     public let isFinal: Bool
     /// The states, frozen.
     public private(set) var parts: [StatePart] = []
+    /// The rows of keyed stores that keep layers, frozen.
+    public private(set) var rows: [RowSnapshot] = []
     /// What makes the output up to the barrier durable before the checkpoint may complete; runs off the task's thread.
     public private(set) var persists: [@Sendable () throws -> Void] = []
     /// What publishes the output up to the barrier once the checkpoint is complete.
@@ -32,6 +34,7 @@ public struct OperatorSnapshot {
     }
 
     public mutating func add(_ part: StatePart) { parts.append(part) }
+    public mutating func add(_ rows: RowSnapshot) { self.rows.append(rows) }
     public mutating func persist(_ body: @escaping @Sendable () throws -> Void) { persists.append(body) }
     public mutating func commit(_ step: SinkCommit) { commits.append(step) }
     public mutating func release(_ body: @escaping () -> Void) { releases.append(body) }

@@ -88,8 +88,8 @@ struct CSVColumnNames {
             add("key", state.key)
             paths.append(["window"])
         case .timers:
-            paths.append(["time"])
             add("key", state.key)
+            paths.append(["time"])
         case .buffer:
             add("key", state.key)
             paths += [["time"], ["index"]]

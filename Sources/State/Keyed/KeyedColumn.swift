@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+//  What a state is to the keyed store that it hangs on.
+
+import ThalwegBase
+import ThalwegData
+import ThalwegStorage
+
+/// What a keyed store asks of each state hung on it.
+public protocol KeyedColumn: AnyObject {
+    /// Makes slots `0..<count` usable.
+    func reserve(_ count: Int)
+    /// Whether the slot holds nothing.
+    func isEmpty(_ slot: Int) -> Bool
+    /// Forgets what the slot holds.
+    func clear(_ slot: Int)
+    /// Where the slots lie, for prefetching; nil when the column is sparse. Asked again after each `reserve`.
+    var slotMemory: SlotMemory? { get }
+    /// `isEmpty` as a closure compiled where the state's type is known; nil when there is none.
+    var emptyCheck: ((Int) -> Bool)? { get }
+    /// What stands in snapshots of this column, and how it comes back.
+    func forms(_ name: String, _ owner: StateOwner) -> [StoredForm]
+    /// Shares what the column holds with a snapshot and says how it is written: a part for each of the ``forms``, in
+    /// their order. The column changes no shared memory until ``unfreeze()``.
+    func freeze(_ name: String, _ keys: FrozenKeys) -> [StatePart]
+    /// Makes the slots of a page writable, if the column is laid out by slot.
+    func thaw(page: Int)
+    /// Nothing is shared any more.
+    func unfreeze()
+}
+
+extension KeyedColumn {
+    public var slotMemory: SlotMemory? { nil }
+    public var emptyCheck: ((Int) -> Bool)? { nil }
+    public func thaw(page: Int) {}
+}
+
+/// Whose state it is: what all descriptions of one operator's keyed states share.
+public struct StateOwner: Sendable {
+    public let operatorName: String
+    /// The schema of the keys.
+    public let key: RecordSchema
+
+    public init(operatorName: String, key: RecordSchema) {
+        self.operatorName = operatorName
+        self.key = key
+    }
+
+    /// Describes a state of the operator.
+    public func describe(
+        _ name: String, _ kind: StateKind, userKey: RecordSchema? = nil, value: RecordSchema? = nil
+    ) -> StateDescriptor {
+        StateDescriptor(
+            operatorName: operatorName, name: name, kind: kind, key: key, userKey: userKey, value: value)
+    }
+}
+
+/// Takes over one entry: `key` is what follows the operator's key in the entry's key.
+public typealias EntryLoader = (
+    _ slot: Int, _ key: inout ByteReader, _ value: UnsafeRawBufferPointer
+) throws -> Void
+
+/// One state of a column as it stands in snapshots.
+public struct StoredForm {
+    public let descriptor: StateDescriptor
+    /// Makes the function that takes over entries stored as described, which may be another schema than that of today.
+    /// Called once for each description, not for each entry.
+    public let loader: (_ stored: StateDescriptor) throws -> EntryLoader
+
+    public init(_ descriptor: StateDescriptor, loader: @escaping (_ stored: StateDescriptor) throws -> EntryLoader) {
+        self.descriptor = descriptor
+        self.loader = loader
+    }
+}

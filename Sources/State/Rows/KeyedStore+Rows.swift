@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+//  A keyed store whose snapshots hold only what has changed.
+
+import ThalwegBase
+import ThalwegStorage
+
+/// A snapshot of a store's rows that is being written.
+struct RowFlight<Key: Hashable & Codable & Sendable> {
+    let layer: RowLayer
+    let isWhole: Bool
+    /// The rows that it holds: they rest nowhere until it is written.
+    let changed: SlotBits
+    /// The keys that it says are gone.
+    let gone: KeyTable<Key>
+}
+
+extension KeyedStore {
+    /// New keys of a batch: those that were gone have come back, over what layers have of them.
+    @usableFromInline @inline(never)
+    func revive() {
+        guard let layers, gone.count > 0 || flights.contains(where: { $0.gone.count > 0 }) else { return }
+        for slot in fresh {
+            let slot = Int(slot)
+            guard table.isUsed(slot) else { continue }
+            let (key, hash) = (table.key(at: slot), table.hash(at: slot))
+            if let place = gone.find(key, hash: hash) {
+                gone.remove(slot: place)
+                layers.stored.insert(slot)
+            } else if flights.contains(where: { $0.gone.find(key, hash: hash) != nil }) {
+                layers.stored.insert(slot)
+            }
+        }
+    }
+
+    /// A slot is given back: if a layer may have its row, the next one says that it is gone.
+    @usableFromInline @inline(never)
+    func noteGone(_ slot: Int) {
+        guard let layers else { return }
+        layers.changed.remove(slot)
+        guard layers.stored.contains(slot) else { return }
+        layers.stored.remove(slot)
+        _ = gone.findOrInsert(table.key(at: slot), hash: table.hash(at: slot))
+    }
+
+    // MARK: Snapshots
+
+    func freezeRows(
+        in layers: RowLayers, operatorName: String, maxParallelism: Int, checkpoint: Int64, isSelfContained: Bool
+    ) -> RowSnapshot {
+        let isWhole = isSelfContained || layers.isWholeNext(rowCount: table.count)
+        let layer = RowLayer(
+            sequence: layers.nextSequence(checkpoint: checkpoint),
+            rowCount: isWhole ? table.count : layers.changed.count + gone.count)
+        let base = isWhole ? [] : layers.chain
+        let parts = freeze(
+            operatorName: operatorName, maxParallelism: maxParallelism, changed: isWhole ? nil : layers.changed)
+        if !isSelfContained {
+            let changed = layers.begin(layer, isWhole: isWhole)
+            // Every other row is in a layer already, or in one that is being written.
+            layers.stored.formUnion(changed)
+            flights.append(RowFlight(layer: layer, isWhole: isWhole, changed: changed, gone: gone))
+            gone = KeyTable()
+        }
+        return RowSnapshot(parts: parts, base: base, layer: layer)
+    }
+
+    /// A layer has been written or given up.
+    func land(_ layer: RowLayer) {
+        guard let layers, let index = flights.firstIndex(where: { $0.layer === layer }) else { return }
+        let flight = flights.remove(at: index)
+        if layer.isWritten { return layers.end(layer) }
+        layer.failed()
+        layers.fail(layer, isWhole: flight.isWhole, flight.changed)
+        for place in 0..<flight.gone.slotLimit where flight.gone.isUsed(place) {
+            let (key, hash) = (flight.gone.key(at: place), flight.gone.hash(at: place))
+            // What has come back says so in the layer that it belongs to.
+            if table.find(key, hash: hash) == nil { _ = gone.findOrInsert(key, hash: hash) }
+        }
+    }
+}

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+//  One layer of a store's rows, and what a snapshot makes of the layers.
+
+import Synchronization
+import ThalwegBase
+import ThalwegStorage
+
+/// A file with the newest contents of some rows, over older layers. It is known once it has been written.
+public final class RowLayer: Sendable {
+    private enum Outcome: Sendable {
+        case pending
+        case written(HeldSegment?)
+        case failed
+    }
+
+    /// Its age: that of a newer layer is higher.
+    public let sequence: Int64
+    /// How many rows it has, those that are gone included.
+    let rowCount: Int
+    private let outcome = Guarded<Outcome>(.pending)
+
+    init(sequence: Int64, rowCount: Int) {
+        self.sequence = sequence
+        self.rowCount = rowCount
+    }
+
+    /// The file is there; nil when there was nothing to write.
+    public func written(_ file: HeldSegment?) { outcome.withLock { $0 = .written(file) } }
+
+    /// There will be no file.
+    public func failed() { outcome.withLock { $0 = .failed } }
+
+    var isWritten: Bool {
+        outcome.withLock { if case .written = $0 { true } else { false } }
+    }
+
+    /// The file; nil when there was nothing to write.
+    ///
+    /// - Throws: kind `retry` when it has not been written.
+    public func file() throws(ThalwegError) -> HeldSegment? {
+        let found: HeldSegment?? = outcome.withLock { if case .written(let file) = $0 { .some(file) } else { nil } }
+        guard let found else {
+            throw ThalwegError(
+                .retry, "a checkpoint builds on one that could not be written",
+                hint: "the next one holds all that it would have held")
+        }
+        return found
+    }
+}
+
+/// The rows of one keyed store at a barrier: a new layer, and those that it lies over.
+public struct RowSnapshot: Sendable {
+    /// The states of the new layer.
+    public let parts: [StatePart]
+    /// The layers below, the oldest first.
+    public let base: [RowLayer]
+    /// What the parts become.
+    public let layer: RowLayer
+
+    /// The operators whose state it is.
+    public var operators: [String] { Set(parts.map(\.descriptor.operatorName)).sorted() }
+}
