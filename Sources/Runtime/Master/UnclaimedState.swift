@@ -35,8 +35,8 @@ extension JobMaster {
         var unclaimed: [String] = []
         for known in snapshot.metadata.operators {
             guard let state = try restored.state(of: known.name) else { continue }
-            let filled = state.states.map(\.name).filter {
-                $0 != Self.timeState && state.entryCount(of: $0) > 0
+            let filled = try state.states.map(\.name).filter {
+                try $0 != Self.timeState && state.hasEntries(of: $0)
             }
             if let node = nodes[known.name] {
                 let taken = Set(node.inputs.indices.flatMap { index in inFlightNames(of: node, index) })
@@ -70,7 +70,7 @@ extension JobMaster {
             guard let state = try restored.state(of: node.name) else { continue }
             // What a source stores is read by its coordinator, and in flight is what was checked before.
             let own = [Self.timeState, SourceStates.enumerator, SourceStates.splits]
-            let names = state.unreadStates.map(\.name).filter { name in
+            let names = try state.unreadStates().map(\.name).filter { name in
                 !own.contains(name) && !InFlightState.isOne(name)
             }
             guard !names.isEmpty else { continue }

@@ -26,6 +26,11 @@ public final class SegmentCursor {
     private var from: [UInt8]?
     private let to: [UInt8]?
     private let isLayer: Bool
+    private let state: Int
+    /// Whether entries before the first block may say something of those that are wanted.
+    private var mayBeCovered: Bool
+    /// Of a layer: the row of `from`, if the segment has a row tombstone for it that lies before `from`.
+    private(set) var coveringRow: [UInt8]?
     /// Whether the block may reach beyond `to`.
     @exclusivity(unchecked) private var mayPass = false
 
@@ -40,6 +45,8 @@ public final class SegmentCursor {
             from.map { from in from.withUnsafeBytes { blocks.block(in: range, for: $0) } }
             ?? range.lowerBound
         let end = to.map { to in to.withUnsafeBytes { blocks.first(in: range, notBelow: $0) } }
+        mayBeCovered = isLayer && start > range.lowerBound
+        self.state = state
         nextBlock = start
         endBlock = max(start, end ?? range.upperBound)
     }
@@ -56,7 +63,7 @@ public final class SegmentCursor {
     public func next() throws -> Bool {
         while try step() {
             if let from {
-                if from.withUnsafeBytes({ compare(key, $0) < 0 }) { continue }
+                if try isBefore(from) { continue }
                 self.from = nil
             }
             if mayPass, let to, to.withUnsafeBytes({ compare(key, $0) >= 0 }) {
@@ -68,6 +75,26 @@ public final class SegmentCursor {
             return true
         }
         return false
+    }
+
+    /// Whether the entry is passed over; notes what it says about those that are not.
+    private func isBefore(_ from: [UInt8]) throws -> Bool {
+        try from.withUnsafeBytes { from in
+            if mayBeCovered {
+                mayBeCovered = false
+                // The first entry of the first block: the row that it and `from` lie in may have begun before.
+                let row = UnsafeRawBufferPointer(rebasing: key[..<rowBytes])
+                if rowBytes < keyBytes, begins(from, with: row) {
+                    let start = SegmentCursor(reader, state: state, from: Array(row), to: nil, isLayer: true)
+                    if try start.next(), start.kind == .rowTombstone, compare(start.key, row) == 0 {
+                        coveringRow = Array(row)
+                    }
+                }
+            }
+            guard compare(key, from) < 0 else { return false }
+            if kind == .rowTombstone, begins(from, with: key) { coveringRow = Array(key) }
+            return true
+        }
     }
 
     private func step() throws -> Bool {

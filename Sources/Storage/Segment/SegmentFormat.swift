@@ -127,6 +127,12 @@ func sharedPrefix(_ left: UnsafeRawBufferPointer, _ right: UnsafeRawBufferPointe
     return index
 }
 
+/// Whether a key begins with these bytes.
+@inline(__always)
+func begins(_ key: UnsafeRawBufferPointer, with prefix: UnsafeRawBufferPointer) -> Bool {
+    key.count >= prefix.count && sharedPrefix(key, prefix) == prefix.count
+}
+
 /// XXH3 of bytes that come piece by piece.
 final class RunningChecksum {
     private let state: UnsafeMutableRawPointer

@@ -20,6 +20,10 @@ public final class SegmentWriter: EntryWriter {
     @exclusivity(unchecked) private var plainBytes = 0
     @exclusivity(unchecked) private var blockEntries = 0
     private let stored = GrowingBuffer()
+    /// What is not written yet: small blocks go to the disk together.
+    private let pending = GrowingBuffer()
+    private var pendingBytes = 0
+    private static let pendingBytesMax = 64 << 10
     private let lastKey = GrowingBuffer()
     /// -1 before the first entry of a state.
     @exclusivity(unchecked) private var lastKeyBytes = -1
@@ -36,7 +40,7 @@ public final class SegmentWriter: EntryWriter {
     private var state = -1
     private var footer: SegmentFooter
     private var isFinished = false
-    /// The bytes written so far.
+    /// The bytes of the file so far.
     public private(set) var byteCount: Int64 = 0
 
     /// - Parameters:
@@ -250,6 +254,7 @@ public final class SegmentWriter: EntryWriter {
         try endState()
         isFinished = true
         try write(footer.encoded())
+        try writePending()
         return (footer, fileChecksum.value)
     }
 
@@ -269,9 +274,21 @@ public final class SegmentWriter: EntryWriter {
     }
 
     private func append(_ bytes: UnsafeRawBufferPointer) throws {
-        try output.write(bytes)
         fileChecksum.update(bytes)
         byteCount += Int64(bytes.count)
+        if pendingBytes + bytes.count > Self.pendingBytesMax { try writePending() }
+        guard bytes.count < Self.pendingBytesMax else { return try output.write(bytes) }
+        pending.reserve(pendingBytes + bytes.count, keeping: pendingBytes)
+        if let base = bytes.baseAddress {
+            (pending.start + pendingBytes).copyMemory(from: base, byteCount: bytes.count)
+        }
+        pendingBytes += bytes.count
+    }
+
+    private func writePending() throws {
+        guard pendingBytes > 0 else { return }
+        try output.write(pending.bytes(pendingBytes))
+        pendingBytes = 0
     }
 
     // MARK: Refusals

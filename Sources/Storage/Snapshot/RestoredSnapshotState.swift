@@ -11,6 +11,11 @@ public final class RestoredSnapshotState: RestoredState {
         let path: String
         let footer: SegmentFooter
         let states: [String: Int]
+        let sequence: Int64
+        let keyGroups: Range<Int>?
+
+        /// Whether what its statistics say is not the whole story.
+        var isLayer: Bool { sequence > 0 || keyGroups != nil }
     }
 
     private struct Reads: Sendable {
@@ -47,7 +52,10 @@ public final class RestoredSnapshotState: RestoredState {
                 }
                 if states[state.name] == nil { states[state.name] = state }
             }
-            files.append(File(path: path, footer: reader.footer, states: indices))
+            files.append(
+                File(
+                    path: path, footer: reader.footer, states: indices, sequence: file.sequence,
+                    keyGroups: file.keyGroups))
         }
         self.states = states.values.sorted { $0.name < $1.name }
         self.files = files
@@ -55,22 +63,31 @@ public final class RestoredSnapshotState: RestoredState {
     }
 
     /// States with entries that nobody has asked for.
-    public var unreadStates: [StateDescriptor] {
+    public func unreadStates() throws -> [StateDescriptor] {
         let asked = reads.withLock { $0.asked }
-        return states.filter { state in
-            !asked.contains(state.name)
-                && files.contains { file in
-                    file.states[state.name].map { file.footer.statistics[$0].entries > 0 } ?? false
-                }
+        return try states.filter { try !asked.contains($0.name) && hasEntries(of: $0.name) }
+    }
+
+    /// Whether a state has entries. Where files lie in layers, that takes a look at them.
+    public func hasEntries(of state: String) throws -> Bool {
+        let holders = files.filter { file in
+            file.states[state].map { file.footer.statistics[$0].entries > 0 } ?? false
         }
+        return holders.contains { $0.isLayer } ? try cursor(of: state).next() : !holders.isEmpty
     }
 
     /// The bytes that were read from files.
     public var bytesRead: Int64 { reads.withLock { $0.bytes } }
 
-    /// The entries of a state in all files.
-    public func entryCount(of state: String) -> Int {
-        files.reduce(0) { sum, file in
+    /// The entries of a state. Where files lie in layers, all of them are read for it.
+    public func entryCount(of state: String) throws -> Int {
+        if files.contains(where: { $0.isLayer && $0.states[state] != nil }) {
+            let entries = try cursor(of: state)
+            var count = 0
+            while try entries.next() { count += 1 }
+            return count
+        }
+        return files.reduce(0) { sum, file in
             sum + (file.states[state].map { Int(clamping: file.footer.statistics[$0].entries) } ?? 0)
         }
     }
@@ -82,15 +99,14 @@ public final class RestoredSnapshotState: RestoredState {
         reads.withLock { _ = $0.asked.insert(state) }
         guard let descriptor = states.first(where: { $0.name == state }) else { return }
         let groups = descriptor.kind.isKeyed ? keyGroups : nil
-        let from = groups.map { Self.prefix($0.lowerBound) }
-        let to = groups.flatMap { $0.upperBound > Int(UInt16.max) ? nil : Self.prefix($0.upperBound) }
         if let groups, groups.isEmpty { return }
-        let cursors = try cursors(of: state, from: from, to: to)
+        let bounds = KeyBounds().clipped(to: groups)
+        let layers = try layers(of: descriptor, from: bounds.from, to: bounds.to)
         defer {
-            let count = cursors.reduce(0) { $0 + $1.reader.bytesRead }
+            let count = layers.reduce(0) { $0 + $1.cursor.reader.bytesRead }
             reads.withLock { $0.bytes += count }
         }
-        var merge = EntryMerge(cursors, allowsCopies: descriptor.kind == .broadcast)
+        var merge = LayeredEntries(layers, allowsCopies: descriptor.kind == .broadcast)
         try merge.forEach(body)
     }
 
@@ -98,24 +114,15 @@ public final class RestoredSnapshotState: RestoredState {
         files.compactMap { file in file.states[state].map { file.footer.statistics[$0] } }
     }
 
-    func cursors(of state: String, from: [UInt8]?, to: [UInt8]?) throws -> [SegmentCursor] {
+    func layers(of state: StateDescriptor, from: [UInt8]?, to: [UInt8]?) throws -> [EntryLayer<SegmentCursor>] {
         try files.compactMap { file in
-            guard let index = file.states[state], Self.mayHold(file.footer.statistics[index], from, to) else {
-                return nil
-            }
+            guard let index = file.states[state.name] else { return nil }
+            let bounds = KeyBounds(from: from, to: to).clipped(to: state.kind.isKeyed ? file.keyGroups : nil)
+            guard bounds.mayMeet(file.footer.statistics[index]) else { return nil }
             let reader = SegmentReader(try fileSystem.open(file.path), footer: file.footer)
-            return reader.cursor(state: index, from: from, to: to)
+            let cursor = reader.cursor(
+                state: index, from: bounds.from, to: bounds.to, isLayer: file.sequence > 0)
+            return EntryLayer(cursor: cursor, sequence: file.sequence)
         }
-    }
-
-    private static func prefix(_ keyGroup: Int) -> [UInt8] {
-        [UInt8(truncatingIfNeeded: keyGroup >> 8), UInt8(truncatingIfNeeded: keyGroup)]
-    }
-
-    private static func mayHold(_ state: SegmentFooter.Statistics, _ from: [UInt8]?, _ to: [UInt8]?) -> Bool {
-        guard state.entries > 0 else { return false }
-        if let from, compare(state.lastKey, from) < 0 { return false }
-        if let to, compare(state.firstKey, to) >= 0 { return false }
-        return true
     }
 }

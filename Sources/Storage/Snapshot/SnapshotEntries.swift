@@ -3,16 +3,16 @@
 
 import ThalwegBase
 
-/// Walks over the entries of one state of a snapshot in ascending order of their keys, those of all files as one. In
-/// memory: a block of each file. Begins before the first entry.
+/// Walks over the entries of one state of a snapshot in ascending order of their keys, those of all files as one: of
+/// each key the newest. In memory: a block of each file. Begins before the first entry.
 public final class SnapshotEntries {
-    private var merge: EntryMerge
+    private var merge: LayeredEntries<SegmentCursor>
     private var current: SegmentCursor?
-    private let cursors: [SegmentCursor]
+    private let layers: [EntryLayer<SegmentCursor>]
 
-    init(_ cursors: [SegmentCursor], allowsCopies: Bool) {
-        self.cursors = cursors
-        merge = EntryMerge(cursors, allowsCopies: allowsCopies)
+    init(_ layers: [EntryLayer<SegmentCursor>], allowsCopies: Bool) {
+        self.layers = layers
+        merge = LayeredEntries(layers, allowsCopies: allowsCopies)
     }
 
     /// Moves to the next entry; false at the end.
@@ -30,18 +30,21 @@ public final class SnapshotEntries {
     public var value: UnsafeRawBufferPointer { current?.value ?? UnsafeRawBufferPointer(start: nil, count: 0) }
 
     /// The bytes that were read from files.
-    public var bytesRead: Int64 { cursors.reduce(0) { $0 + $1.reader.bytesRead } }
+    public var bytesRead: Int64 { layers.reduce(0) { $0 + $1.cursor.reader.bytesRead } }
 }
 
 extension RestoredSnapshotState {
     /// The entries of a state from the first key not before `from` to the last one before `to`. A state that the
     /// snapshot does not have is empty. Does not count as asked for.
     public func cursor(of state: String, from: [UInt8]? = nil, to: [UInt8]? = nil) throws -> SnapshotEntries {
-        let isShared = states.first { $0.name == state }?.kind == .broadcast
-        return SnapshotEntries(try cursors(of: state, from: from, to: to), allowsCopies: isShared)
+        guard let descriptor = states.first(where: { $0.name == state }) else {
+            return SnapshotEntries([], allowsCopies: false)
+        }
+        return SnapshotEntries(
+            try layers(of: descriptor, from: from, to: to), allowsCopies: descriptor.kind == .broadcast)
     }
 
-    /// The bytes of a state's keys and values in all files, before compression.
+    /// The bytes of a state's keys and values in all files, before compression; what newer files hide is counted too.
     public func plainBytes(of state: String) -> UInt64 {
         statistics(of: state).reduce(0) { $0 &+ $1.plainBytes }
     }

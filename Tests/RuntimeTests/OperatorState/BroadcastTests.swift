@@ -53,7 +53,7 @@ import ThalwegTesting
         try await run(job, 4, 1...count, Sightings())
         for parallelism in [4, 7, 2] {
             let state = try job.state(of: "table")
-            #expect(state.entryCount(of: "table") == Int(count))
+            #expect(try state.entryCount(of: "table") == Int(count))
             let seen = Sightings()
             try await run(job, parallelism, 1...count, seen)
             for keys in seen.lists(of: "keys", parallelism) { #expect(keys == Array(1...count)) }

@@ -134,7 +134,7 @@ import ThalwegTesting
                     .process(Careless(addsAgain: addsAgain), name: "careless").write(to: BlackHoleSink())
             }
             let state = try job.state(of: "careless")
-            #expect(state.entryCount(of: "positions") == 32, "restart \(restart)")
+            #expect(try state.entryCount(of: "positions") == 32, "restart \(restart)")
             #expect(try state.elements(of: "positions", as: Int64.self).joined().sorted() == Array(0..<32))
         }
     }
