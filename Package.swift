@@ -20,7 +20,7 @@ let package = Package(
     name: "thalweg",
     products: [
         .library(name: "Thalweg", targets: ["Thalweg"]),
-        .library(name: "ThalwegSavepoint", targets: ["ThalwegSavepoint"]),
+        .library(name: "ThalwegSavepoint", targets: ["ThalwegSavepoint", "ThalwegSavepointStreams"]),
         .library(name: "ThalwegTesting", targets: ["ThalwegTesting"]),
         .library(name: "ThalwegSimulation", targets: ["ThalwegSimulation"]),
         .library(name: "ThalwegAllocator", targets: ["ThalwegAllocator"]),
@@ -90,6 +90,9 @@ let package = Package(
         floor(
             "ThalwegConnectors", at: "Connect/Connectors",
             on: ["ThalwegBase", "ThalwegData", "ThalwegStorage", "ThalwegOperator", "ThalwegFormats"]),
+        floor(
+            "ThalwegSavepointStreams", at: "Connect/Savepoint",
+            on: ["ThalwegBase", "ThalwegData", "ThalwegStorage", "ThalwegOperator", "ThalwegSavepoint"]),
         // Its sources are empty without the trait: a build of the rest needs no libpq.
         floor(
             "ThalwegPostgres", at: "Connect/Postgres",
@@ -118,7 +121,8 @@ let package = Package(
         .executableTarget(
             name: "thalweg-cli",
             dependencies: [
-                "Thalweg", "ThalwegAllocator", "ThalwegNexmark", "ThalwegSavepoint", "ThalwegSimulation",
+                "Thalweg", "ThalwegAllocator", "ThalwegData", "ThalwegFormats", "ThalwegNexmark", "ThalwegSavepoint",
+                "ThalwegSimulation",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ], path: "Sources/Tools/thalweg",
             swiftSettings: house),
@@ -142,7 +146,7 @@ let package = Package(
                 "Thalweg", "ThalwegTesting", .product(name: "Logging", package: "swift-log"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ]),
-        proof("SavepointTests", on: ["Thalweg", "ThalwegSavepoint", "ThalwegTesting"]),
+        proof("SavepointTests", on: ["Thalweg", "ThalwegSavepoint", "ThalwegSavepointStreams", "ThalwegTesting"]),
         proof("ConnectTests", on: ["Thalweg", "ThalwegTesting"]),
         proof("PostgresTests", on: ["Thalweg", "ThalwegTesting", "ThalwegPostgres"]),
         proof("NexmarkTests", on: ["ThalwegNexmark", "ThalwegTesting"], resources: [.copy("Fixtures")]),

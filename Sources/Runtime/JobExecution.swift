@@ -52,6 +52,10 @@ public struct CheckpointOptions: Sendable {
     /// Whether to start although output that is published already is written again: afresh beside checkpoints of an
     /// earlier run, or from a snapshot with newer checkpoints after it.
     public var repeatsOutput = false
+    /// Whether the job takes the snapshot that it starts from over: it is removed once the job has a checkpoint of its
+    /// own, and no other job may take it over (FLIP-47). Else it is never touched, and any number of jobs may start
+    /// from it.
+    public var claims = false
 
     public init(
         directory: String, fileSystem: any FileSystem = LocalFileSystem(), settings: CheckpointSettings = .init(),

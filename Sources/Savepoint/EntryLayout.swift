@@ -151,6 +151,20 @@ struct EntryLayout: Sendable {
         return try keyGroup(of: key.value, maxParallelism: maxParallelism)
     }
 
+    /// How many bytes of a key, from its beginning, are the row that the entry belongs to: key group and key of a keyed
+    /// state whose keys may have several entries.
+    func rowBytes(of key: UnsafeRawBufferPointer) throws -> Int {
+        switch descriptor.kind {
+        case .list: return max(0, key.count - MemoryLayout<UInt32>.size)
+        case _ where descriptor.kind.isKeyed && parts.count > 1 && parts[0].name == Self.keyName:
+            var reader = ByteReader(key)
+            _ = try reader.read(UInt16.self)
+            _ = try parts[0].codec.decodeKey(&reader)
+            return reader.position
+        default: return key.count
+        }
+    }
+
     // MARK: Writing
 
     /// The bytes of the key of an entry at a place.

@@ -23,6 +23,8 @@ public struct SavepointEntry: Hashable, Sendable {
     /// All of it as a record: the place, the stamps, the value.
     public var record: DynamicValue {
         var fields = place
+        // Which key group an element without a key belongs to may follow from its value.
+        if let keyGroup, key == nil { fields.append(DynamicValue.Field("keyGroup", .integer(Int64(keyGroup)))) }
         if !stamps.isEmpty {
             let times = stamps.map { DynamicValue.time(EventTime(milliseconds: $0)) }
             if case .array? = value, place.contains(where: { $0.name == "chunk" }) {

@@ -54,7 +54,12 @@ import ThalwegSavepoint
         }
         try emptier.write(to: "copies/empty")
         let empty = try SavepointReader("copies/empty", fileSystem: job.disk)
-        #expect(empty.operators.flatMap(\.states).allSatisfy { $0.entries == 0 })
+        for known in empty.operators {
+            for state in known.states {
+                #expect(try empty.count(of: state.name, in: known.name) == 0)
+                #expect(try empty.entries(of: state.name, in: known.name).next() == nil)
+            }
+        }
         try filler.write(to: "copies/filled")
         let filled = try SavepointReader("copies/filled", fileSystem: job.disk)
         #expect(try reader.differences(to: filled).allSatisfy(\.isNone))
@@ -76,12 +81,13 @@ import ThalwegSavepoint
         try writer.write(to: "copies/set")
         #expect(files(job.disk, below: "checkpoints") == before)
         let copy = try SavepointReader("copies/set", fileSystem: job.disk)
-        // Only the file with the entry is another one.
-        let names = reader.metadata.files.map { String($0.path.split(separator: "/")[1]) }
-        let touched = zip(names, reader.metadata.files).filter { name, file in
-            job.disk["copies/set/" + name] != job.disk["checkpoints/" + file.path]
+        // All files are as they were, and a small one lies over them.
+        for file in reader.metadata.files {
+            let name = try #require(file.path.split(separator: "/").last)
+            #expect(job.disk["copies/set/" + name] == job.disk["checkpoints/" + file.path])
         }
-        #expect(touched.count == 1)
+        #expect(copy.metadata.files.count == reader.metadata.files.count + 1)
+        #expect(copy.metadata.files.last?.entries == 1)
         var found: [String] = []
         let differences = try reader.differences(to: copy) { state, difference in
             guard case .changed(_, let to) = difference else { return }
@@ -163,7 +169,7 @@ import ThalwegSavepoint
         #expect(files(job.disk, below: "checkpoints") == before)
         let wide = try SavepointReader("copies/wide", fileSystem: job.disk)
         #expect(try wide.verify().isEmpty)
-        #expect(wide.metadata.files.count > reader.metadata.files.count + 5)
+        #expect(wide.metadata.files.count == reader.operators.filter { $0.states.contains { $0.entries > 0 } }.count)
         #expect(throws: ThalwegError.self) { try reader.differences(to: wide) }
         await #expect(throws: ThalwegError.self) { try await job.rows(from: "copies/wide") }
         var wider = job

@@ -35,6 +35,9 @@ extension Rule {
             module: "ThalwegConnectors", folder: "Sources/Connect/Connectors",
             mayImport: ["ThalwegBase", "ThalwegData", "ThalwegStorage", "ThalwegOperator", "ThalwegFormats"]),
         Room(
+            module: "ThalwegSavepointStreams", folder: "Sources/Connect/Savepoint",
+            mayImport: ["ThalwegBase", "ThalwegData", "ThalwegStorage", "ThalwegOperator", "ThalwegSavepoint"]),
+        Room(
             module: "ThalwegPostgres", folder: "Sources/Connect/Postgres",
             mayImport: ["ThalwegBase", "ThalwegData", "ThalwegOperator", "ThalwegFormats"]),
         Room(module: "Thalweg", folder: "Sources/Front", mayImport: engine),

@@ -104,4 +104,74 @@ import Testing
         let verified = try stage.state("verify", stage.snapshots)
         #expect(verified.code == 1 && verified.output.contains("is damaged: file"), "\(verified.output)")
     }
+
+    /// What is read out comes back as it was, and a transformed state has another type.
+    @Test func outOfFilesAndTransformed() throws {
+        let stage = try Stage()
+        let read = try Stage.run(["state", "read", stage.snapshots] + Self.offers)
+        let lines = stage.folder + "/offers.jsonl"
+        try read.output.write(toFile: lines, atomically: true, encoding: .utf8)
+        let made = try Stage.run(
+            [
+                "state", "bootstrap", stage.copy, "--like", stage.snapshots, "--from", lines, "--max-parallelism",
+                "128",
+            ] + Self.offers)
+        #expect(made.code == 0, "\(made.output)")
+        #expect(try Stage.run(["state", "read", stage.copy] + Self.offers).output == read.output)
+        let texts = stage.folder + "/texts"
+        let changed = try Stage.run(
+            [
+                "state", "transform", stage.copy, texts, "--set", "price = string(price ?? 0)", "--drop", "opens",
+                "--delete-where", "category == 11",
+            ] + Self.offers)
+        #expect(changed.code == 0, "\(changed.output)")
+        #expect(changed.output.contains("to {category: int64, expires: time, price: string}"), "\(changed.output)")
+        let left = try Stage.run(["state", "read", texts, "--where", "category == 11"] + Self.offers)
+        #expect(left.code == 0 && left.output.isEmpty)
+        let wrong = try Stage.run(
+            ["state", "transform", stage.copy, texts + "-2", "--set", "price = prize"] + Self.offers)
+        #expect(wrong.code == 1 && wrong.output.contains("at character 9 of"), "\(wrong.output)")
+        #expect(!FileManager.default.fileExists(atPath: texts + "-2"))
+    }
+
+    @Test func columnsBecomeState() throws {
+        let stage = try Stage()
+        let file = stage.folder + "/accounts.csv"
+        try "who,branch,cents\nann,1,700\nbob,2,\nann,2,5\n".write(toFile: file, atomically: true, encoding: .utf8)
+        let state = ["--operator", "accounts", "--state", "balance"]
+        func bootstrap(_ out: String, _ arguments: String...) throws -> (code: Int32, output: String) {
+            try Stage.run(
+                ["state", "bootstrap", out, "--from", file, "--max-parallelism", "8", "--value", "cents:int64?"]
+                    + state + arguments)
+        }
+        let made = try bootstrap(
+            stage.copy, "--kind", "value", "--key", "who:string", "--key", "branch:int32")
+        #expect(made.code == 0, "\(made.output)")
+        let read = try Stage.run(["state", "read", stage.copy, "--key", #"{"who":"bob","branch":2}"#] + state)
+        #expect(read.output == #"{"key":{"who":"bob","branch":2},"value":null}"# + "\n")
+        #expect(try stage.state("verify", stage.copy).code == 0)
+        let twice = try bootstrap(stage.folder + "/twice", "--kind", "value", "--key", "who:string")
+        #expect(twice.code == 1 && twice.output.contains(#"{"key":"ann"}"#), "\(twice.output)")
+        let list = try bootstrap(stage.folder + "/list", "--kind", "list", "--key", "who:string")
+        #expect(list.code == 0, "\(list.output)")
+        #expect(try bootstrap(stage.folder + "/map", "--kind", "map", "--key", "who:string").code == 64)
+        let odd = try bootstrap(stage.folder + "/odd", "--kind", "value", "--key", "who:int64")
+        #expect(odd.code == 1 && odd.output.contains("line 2"), "\(odd.output)")
+    }
+
+    @Test func onlyTheOwnerRemoves() throws {
+        let stage = try Stage()
+        let path =
+            stage.snapshots + "/"
+            + (try #require(
+                try FileManager.default.contentsOfDirectory(atPath: stage.snapshots).first { $0.hasPrefix("chk-") }))
+        #expect(try stage.state("own", path, "--by", "job").code == 0)
+        let listed = try stage.state("ls", stage.snapshots, "--json")
+        #expect(listed.output.contains(#""owner":"job""#), "\(listed.output)")
+        // What latest stands for stays.
+        let pruned = try stage.state("prune", stage.snapshots, "--keep", "0", "--json")
+        #expect(pruned.code == 0 && pruned.output.hasPrefix(#"{"removed":[]"#), "\(pruned.output)")
+        #expect(try stage.state("verify", path).code == 0)
+        #expect(try stage.state("prune", stage.snapshots).code == 64)
+    }
 }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //  The code of "Looking into snapshots".
 
-import ThalwegSavepoint
+import Thalweg
+import ThalwegSavepointStreams
 
 struct Offer: Codable, Sendable {
     var category: Int64
@@ -21,6 +22,27 @@ enum SavepointSnippets {
     static func write() throws {
         var writer = SavepointWriter(try SavepointReader("checkpoints"))
         try writer.delete(at: [.init("key", .integer(7))], of: "price", in: "auctions")
+        try writer.transform("last", in: "bidders", as: Int64.self) { cents in Double(cents) / 100 }
         try writer.write(to: "repaired")
+    }
+
+    static func load(_ balances: [(String, Int64)]) throws {
+        var writer = try SavepointWriter(maxParallelism: 128, timeMilliseconds: 1_767_225_600_000)
+        try writer.load("balance", in: "accounts", as: String.self, Int64.self) { add in
+            for (account, cents) in balances { try add(account, cents) }
+        }
+        try writer.write(to: "start")
+    }
+
+    static func streams(_ env: StreamEnvironment) throws {
+        struct Entry: Codable, Sendable { var key: Int64, value: Offer }
+
+        let offers = try env.read(
+            .savepoint(
+                "checkpoints", operator: "auctions", state: "price", as: Entry.self, matching: "value.category == 11"),
+            name: "offers")
+        offers.map { Entry(key: $0.key, value: Offer(category: 12, price: $0.value.price)) }
+            .write(
+                to: try .savepoint("moved", operator: "auctions", state: "price", maxParallelism: 128), name: "moved")
     }
 }

@@ -34,6 +34,11 @@ public struct CheckpointArguments: ParsableArguments {
     public var drain = false
     @Flag(help: "Start although output that is published already is written again: anew, or from an older checkpoint.")
     public var repeatOutput = false
+    @Flag(
+        help: ArgumentHelp(
+            "Take the snapshot of --from over: it is removed once the job has a checkpoint of its own. Without this it "
+                + "is never touched."))
+    public var claim = false
     @Flag(help: "Start from a snapshot although it holds state that the job no longer has. That state is lost.")
     public var dropUnclaimedState = false
 
@@ -46,6 +51,7 @@ public struct CheckpointArguments: ParsableArguments {
             throw ValidationError("\(name) needs --checkpoint-dir")
         }
         if from == "latest" && checkpointDir == nil { throw ValidationError("--from latest needs --checkpoint-dir") }
+        if claim && (from == nil || from == "latest") { throw ValidationError("--claim needs --from PATH") }
         if let checkpointInterval, checkpointInterval < .milliseconds(1) {
             throw ValidationError("--checkpoint-interval must be at least 1ms")
         }
@@ -76,6 +82,7 @@ public struct CheckpointArguments: ParsableArguments {
         options.settings.toleratedFailures = 3
         options.dropsUnclaimedState = dropUnclaimedState
         options.repeatsOutput = repeatOutput
+        options.claims = claim
         settings.checkpoints = options
     }
 

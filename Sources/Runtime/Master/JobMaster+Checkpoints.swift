@@ -27,7 +27,7 @@ extension JobMaster {
             case .discard(let checkpoint):
                 forget(checkpoint)
                 remove(checkpoint)
-            case .release(let checkpoint): remove(checkpoint)
+            case .release(let checkpoint): remove(checkpoint, isOver: true)
             case .answer(let request, let outcome): answer(request, outcome)
             case .failJob(let reason, let isFinal): failJob(reason, isFinal: isFinal)
             case .wake: break
@@ -40,14 +40,19 @@ extension JobMaster {
         digests[checkpoint] = nil
     }
 
-    private func remove(_ checkpoint: Int64) {
+    /// - Parameter isOver: whether it was complete, and newer ones have taken its place.
+    private func remove(_ checkpoint: Int64, isOver: Bool = false) {
         guard let store = job.store else { return }
         let (job, ledger) = (job, sourceFiles)
         job.background.submit {
             ledger.forget(checkpoint)
             // Who holds which file is asked for only then: the word of it may be on its way to the master.
-            let released = job.leases.takeReleased()
-            try? store.discard(checkpoint: checkpoint, released: released, keeping: job.leases.paths)
+            let (released, kept) = (job.leases.takeReleased(), job.leases.paths)
+            if isOver {
+                try? store.release(checkpoint: checkpoint, released: released, keeping: kept)
+            } else {
+                try? store.discard(checkpoint: checkpoint, released: released, keeping: kept)
+            }
         }
     }
 
@@ -214,7 +219,10 @@ extension JobMaster {
             hasTidied = true
             let count = settings.checkpoints?.settings.retained ?? 1
             // Those of this run are removed as newer ones take their place.
-            job.background.submit { try? store.retain(newest: count) }
+            job.background.submit {
+                try? store.retain(newest: count)
+                try? store.removeClaimed()
+            }
         }
         carryOut(coordinator.handle(.committed(checkpoint: checkpoint), now: clock.now))
         guard let report = lastReport else { return }

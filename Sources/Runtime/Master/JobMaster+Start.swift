@@ -44,6 +44,9 @@ extension JobMaster {
         try makeDesks(snapshot)
         let repeats = settings.checkpoints?.repeatsOutput ?? false
         let restored = try deploy(graph.taskIDs, from: snapshot) {
+            if let snapshot, settings.checkpoints?.claims == true {
+                try job.store?.claim(snapshot, jobName: job.jobName, time: clock.now)
+            }
             // From the first output on the checkpoints of earlier runs must not be restored any more.
             if start.isNoted { try job.store?.noteStart(from: snapshot, repeatsOutput: repeats) }
         }

@@ -213,12 +213,6 @@ public final class SegmentWriter: EntryWriter {
         tombstones = statistics.tombstones
     }
 
-    /// The entry of the state that is copied at which a cursor stands will be left out, or is added.
-    func leave(_ entry: SegmentCursor) {
-        stateBytes -= entry.key.count + entry.value.count
-        if entry.kind != .put { tombstones &-= 1 }
-    }
-
     /// Takes over a block as it is.
     ///
     /// - Parameters:

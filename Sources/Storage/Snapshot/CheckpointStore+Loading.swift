@@ -104,8 +104,8 @@ extension CheckpointStore {
         return snapshot
     }
 
-    func readMetadata(_ directory: String) throws -> SnapshotMetadata {
-        let path = directory + "/" + Self.metadataName
+    func readMetadata(_ directory: String, _ name: String = metadataName) throws -> SnapshotMetadata {
+        let path = directory + "/" + name
         let count = try fileSystem.byteCount(of: path)
         guard count <= SnapshotMetadata.byteCountMax else {
             throw Snapshot.damage(path, "it has \(count) bytes, at most \(SnapshotMetadata.byteCountMax) are possible")

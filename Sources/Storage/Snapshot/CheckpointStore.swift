@@ -31,7 +31,7 @@ public struct CheckpointStore: Sendable {
     public static let metadataName = "_metadata"
     private static let unfinishedMetadataName = "_metadata.unfinished"
     private static let probeName = ".thalweg-probe"
-    private static let segmentEnding = ".segment"
+    static let segmentEnding = ".segment"
 
     public let root: String
     let fileSystem: any FileSystem
@@ -191,6 +191,16 @@ public struct CheckpointStore: Sendable {
     ///   - released: files that nobody needs any more but complete checkpoints, relative to the root.
     ///   - kept: further files that stay: those that a checkpoint to come refers to.
     public func discard(checkpoint: Int64, released: Set<String> = [], keeping kept: Set<String> = []) throws {
+        try discard(checkpoint: Optional(checkpoint), released: released, keeping: kept)
+    }
+
+    /// - Parameter checkpoint: nil: only the released files.
+    func discard(checkpoint: Int64?, released: Set<String>, keeping kept: Set<String>) throws {
+        guard let checkpoint else {
+            let referenced = try referencedPaths(without: nil).union(kept)
+            for file in released.subtracting(referenced).sorted() { try removeIfThere(file) }
+            return
+        }
         let path = directory(checkpoint)
         let isThere = fileSystem.isDirectory(path)
         guard isThere || !released.isEmpty else { return }
@@ -220,9 +230,9 @@ public struct CheckpointStore: Sendable {
         if names.count == 1 { try fileSystem.removeTree(directory) }
     }
 
-    /// Discards the complete checkpoints of kind `checkpoint` but for the newest. Others belong to the user.
+    /// Discards the complete checkpoints that the job owns but for the newest.
     public func retain(newest count: Int) throws {
-        let own = try list().filter { $0.metadata?.kind == "checkpoint" }
+        let own = try list().filter { $0.metadata?.owner == .job }
         for listing in own.dropFirst(max(0, count)) { try discard(checkpoint: listing.checkpoint) }
     }
 

@@ -92,6 +92,14 @@ public final class RestoredSnapshotState: RestoredState {
         }
     }
 
+    /// How many entries of a state there are at most, without a look at them; exactly so many, unless files lie in
+    /// layers.
+    public func entryBound(of state: String) -> (most: Int, isExact: Bool) {
+        let holders = files.compactMap { file in file.states[state].map { (file, file.footer.statistics[$0]) } }
+        let most = holders.reduce(0) { $0 + Int(clamping: $1.1.entries &- min($1.1.entries, $1.1.tombstones)) }
+        return (most, most == 0 || !holders.contains { $0.0.isLayer })
+    }
+
     public func entries(
         of state: String, keyGroups: Range<Int>?,
         _ body: (_ key: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer) throws -> Void

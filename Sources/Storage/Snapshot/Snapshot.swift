@@ -9,13 +9,18 @@ public struct Snapshot: Sendable {
     /// Its directory.
     public let path: String
     private let root: String
-    let fileSystem: any FileSystem
+    public let fileSystem: any FileSystem
 
     init(_ metadata: SnapshotMetadata, path: String, root: String, fileSystem: any FileSystem) {
         self.metadata = metadata
         self.path = path
         self.root = root
         self.fileSystem = fileSystem
+    }
+
+    /// A snapshot that lies nowhere and holds nothing: what one is made from that comes from no other.
+    public static func empty(_ metadata: SnapshotMetadata, fileSystem: any FileSystem) -> Snapshot {
+        Snapshot(metadata, path: "", root: "", fileSystem: fileSystem)
     }
 
     /// What the snapshot holds of an operator; nil when it does not know one of this name. Reads the footers of the

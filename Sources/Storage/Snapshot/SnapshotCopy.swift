@@ -36,11 +36,24 @@ public final class SnapshotCopy {
                 "a directory of that name is checkpoint \(number), this is \(source.metadata.checkpoint)", path,
                 "give it another name, such as copy")
         }
-        guard !(path + "/").hasPrefix(source.path + "/") else {
+        guard source.path.isEmpty || !(path + "/").hasPrefix(source.path + "/") else {
             throw Self.refusal("it lies in the snapshot that is copied", path, "name a directory beside it")
         }
         try fileSystem.makeDirectory(path)
     }
+
+    /// Begins a snapshot that comes from no other one.
+    ///
+    /// - Parameter metadata: without files.
+    public convenience init(
+        of metadata: SnapshotMetadata, to path: String, fileSystem: any FileSystem,
+        options: SegmentOptions = SegmentOptions()
+    ) throws {
+        try self.init(of: .empty(metadata, fileSystem: fileSystem), to: path, options: options)
+    }
+
+    /// Where files may lie while the snapshot is written; whoever makes them removes them.
+    public var scratchDirectory: String { path + "/.scratch" }
 
     private static func refusal(_ reason: String, _ path: String, _ hint: String) -> ThalwegError {
         ThalwegError(.input, "a snapshot cannot be written there", detail: "\(path): \(reason)", hint: hint)
@@ -52,7 +65,7 @@ public final class SnapshotCopy {
     public func take(_ file: SegmentFile) throws -> SegmentFile {
         let from = source.location(file)
         let input = try fileSystem.open(from)
-        return try write(like: file) { output, _ in
+        return try write(at: file.path) { output, _ in
             let checksum = RunningChecksum()
             let buffer = GrowingBuffer(capacity: 256 << 10)
             var offset: UInt64 = 0
@@ -70,47 +83,53 @@ public final class SnapshotCopy {
         }
     }
 
-    /// Copies a file with other descriptions of its states and with changed entries.
+    /// Copies a file with other descriptions of its states, or without some of them.
     ///
     /// - Parameters:
     ///   - states: the table of states; as many as in the file, in the same order.
-    ///   - changes: by place in that table, in ascending order of keys.
+    ///   - leavingOut: places in that table of states whose entries are not copied.
     ///   - operators: the operators whose state the new file holds.
     /// - Returns: nil when no entries are left; then there is no file.
     public func edit(
-        _ file: SegmentFile, states: [StateDescriptor], changes: [Int: [SegmentChange]], operators: [String]
+        _ file: SegmentFile, states: [StateDescriptor], leavingOut: Set<Int>, operators: [String]
     ) throws -> SegmentFile? {
         let reader = try source.segment(file)
         guard states.count == reader.footer.states.count else {
             throw ThalwegError(.bug, "the table of states has another length", detail: file.path)
         }
-        return try write(like: file, states: states, operators: operators) { writer in
-            try reader.copy(to: writer, changes: changes)
+        var edited = try write(file.path, subtask: file.subtask, states: states, operators: operators) { writer in
+            try reader.copy(to: writer, leavingOut: leavingOut)
         }
+        edited?.sequence = file.sequence
+        edited?.keyGroups = file.keyGroups
+        return edited
     }
 
-    /// Writes a new file in place of one.
+    /// Writes a new file.
     ///
-    /// - Parameter body: writes all entries, as ``SegmentWriter`` wants them.
+    /// - Parameters:
+    ///   - name: what it is called, if that is not taken.
+    ///   - sequence: its age among the files of these operators; see ``SegmentFile/sequence``.
+    ///   - body: writes all entries, as ``SegmentWriter`` wants them.
     /// - Returns: nil when there are no entries; then there is no file.
     public func write(
-        like file: SegmentFile, states: [StateDescriptor], operators: [String],
+        _ name: String, subtask: Int = 0, sequence: Int64 = 0, states: [StateDescriptor], operators: [String],
         _ body: (SegmentWriter) throws -> Void
     ) throws -> SegmentFile? {
-        try write(like: file) { output, path in
+        try write(at: name) { output, path in
             let writer = try SegmentWriter(output, states: states, options: options)
             try body(writer)
             guard let (footer, checksum) = try writer.finishUnlessEmpty() else { return nil }
             return SegmentFile(
                 path: path, byteCount: writer.byteCount, checksum: checksum.hex, entries: Int64(footer.entries),
-                operators: operators, subtask: file.subtask)
+                operators: operators, subtask: subtask, sequence: sequence)
         }
     }
 
     private func write<Result: SegmentFileResult>(
-        like file: SegmentFile, _ body: (any FileOutput, String) throws -> Result
+        at suggestion: String, _ body: (any FileOutput, String) throws -> Result
     ) throws -> Result {
-        let name = newName(String(file.path.split(separator: "/").last ?? "segment"))
+        let name = newName(String(suggestion.split(separator: "/").last ?? "segment"))
         let output = try fileSystem.create(path + "/" + name)
         defer { output.close() }
         let listed = CheckpointStore.directoryName(source.metadata.checkpoint) + "/" + name

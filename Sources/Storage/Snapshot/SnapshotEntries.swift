@@ -29,6 +29,9 @@ public final class SnapshotEntries {
     /// The value. Lent until the next call of ``next()``.
     public var value: UnsafeRawBufferPointer { current?.value ?? UnsafeRawBufferPointer(start: nil, count: 0) }
 
+    /// How many bytes of the key, from its beginning, are the row that the entry belongs to.
+    public var rowBytes: Int { current?.rowBytes ?? 0 }
+
     /// The bytes that were read from files.
     public var bytesRead: Int64 { layers.reduce(0) { $0 + $1.cursor.reader.bytesRead } }
 }

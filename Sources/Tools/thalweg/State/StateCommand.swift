@@ -14,8 +14,23 @@ struct StateCommand: ParsableCommand {
         subcommands: [
             StateListCommand.self, StateShowCommand.self, StateSchemaCommand.self, StateReadCommand.self,
             StateVerifyCommand.self, StateDiffCommand.self, StateExportCommand.self, StateSetCommand.self,
-            StateDeleteCommand.self, StateRenameCommand.self, StateReshardCommand.self,
+            StateDeleteCommand.self, StateTransformCommand.self, StateRenameCommand.self, StateReshardCommand.self,
+            StateBootstrapCommand.self, StateOwnCommand.self, StatePruneCommand.self,
         ])
+}
+
+/// The snapshot that a command looks into.
+struct SnapshotPath: ParsableArguments {
+    @Argument(help: "A snapshot.")
+    var path: String
+
+    func open() throws -> SavepointReader { try SavepointReader(path) }
+}
+
+/// Whether a command prints for people or for programs.
+struct OutputStyle: ParsableArguments {
+    @Flag(help: "Print JSON objects, one a line.")
+    var json = false
 }
 
 /// Names one state.

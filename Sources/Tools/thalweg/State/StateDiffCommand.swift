@@ -15,21 +15,20 @@ struct StateDiffCommand: ParsableCommand {
     var second: String
     @Flag(help: "Print every entry that differs.")
     var entries = false
-    @Flag(help: "Print JSON objects: for each entry that differs, with --entries, and for each state.")
-    var json = false
+    @OptionGroup var style: OutputStyle
 
     func run() throws {
         let (first, second) = (try SavepointReader(first), try SavepointReader(second))
         let found = try first.differences(to: second) { state, difference in
             if entries { print(line(state, difference)) }
         }
-        for state in found where json || !state.isNone { print(line(state)) }
+        for state in found where style.json || !state.isNone { print(line(state)) }
         guard found.allSatisfy(\.isNone) else { throw ExitCode.failure }
-        if !json { print("no differences") }
+        if !style.json { print("no differences") }
     }
 
     private func line(_ state: StateDifference) -> String {
-        guard json else {
+        guard style.json else {
             let reason = state.reason.map { ": \($0)" } ?? ""
             return "\(state.operatorName) / \(state.name): \(state.added) added, \(state.removed) removed, "
                 + "\(state.changed) changed\(reason)"
@@ -50,7 +49,7 @@ struct StateDiffCommand: ParsableCommand {
             case .removed(let entry): ("removed", [("from", entry.record)])
             case .changed(let from, let to): ("changed", [("from", from.record), ("to", to.record)])
             }
-        guard json else { return "\(name): \(what) " + values.map(\.1.json).joined(separator: " to ") }
+        guard style.json else { return "\(name): \(what) " + values.map(\.1.json).joined(separator: " to ") }
         return DynamicValue.object(
             [("operator", .string(state.operatorName)), ("state", .string(state.name)), ("what", .string(what))]
                 + values

@@ -11,20 +11,22 @@ struct StateListCommand: ParsableCommand {
 
     @Argument(help: "A directory of checkpoints, savepoints or copies.")
     var directory: String
-    @Flag(help: "Print a JSON object for each.")
-    var json = false
+    @OptionGroup var style: OutputStyle
 
     func run() throws {
         let catalog = try SavepointCatalog(directory)
-        if json {
+        if style.json {
             for item in catalog.items { print(item.value.json) }
         } else {
-            var table = TextTable(["snapshot", "kind", "state", "time (UTC)", "bytes", "parallelism", "job"])
+            var table = TextTable([
+                "snapshot", "kind", "state", "owner", "time (UTC)", "bytes", "parallelism", "job",
+            ])
             for item in catalog.items {
                 let metadata = item.metadata
                 table.add([
                     item.name, metadata?.kind ?? "-", item.conditionName + (item.isLatest ? ", latest" : ""),
-                    metadata?.time ?? "-", metadata.map { String($0.byteCount) } ?? "-",
+                    metadata?.owner(in: item.name).rawValue ?? "-", metadata?.time ?? "-",
+                    metadata.map { String($0.byteCount) } ?? "-",
                     metadata.map { String($0.parallelism) } ?? "-", metadata?.jobName ?? "-",
                 ])
             }
@@ -57,6 +59,7 @@ extension SavepointCatalog.Item {
         if let metadata {
             fields += [
                 ("checkpoint", .number(metadata.checkpoint)), ("kind", .string(metadata.kind)),
+                ("owner", .string(metadata.owner(in: name).rawValue)),
                 ("time", .string(metadata.time)), ("bytes", .number(metadata.byteCount)),
                 ("parallelism", .number(metadata.parallelism)),
                 ("maxParallelism", .number(metadata.maxParallelism)), ("job", .string(metadata.jobName)),

@@ -13,8 +13,7 @@ struct StateReadCommand: ParsableCommand {
         discussion: "Keys are JSON, texts and moments also without quotes: --key 7, --key ann, "
             + "--key '{\"channel\":\"web\",\"auction\":7}'.")
 
-    @Argument(help: "A snapshot.")
-    var path: String
+    @OptionGroup var snapshot: SnapshotPath
     @OptionGroup var name: StateName
     @Option(help: "Only the entries of this key.")
     var key: String?
@@ -24,6 +23,11 @@ struct StateReadCommand: ParsableCommand {
     var to: String?
     @Option(help: "Only the entries of this key group.")
     var keyGroup: Int?
+    @Option(
+        name: .customLong("where"),
+        help: "Only entries for which this holds, such as 'value.price > 100 and key != 7'; of lists, only such values."
+    )
+    var condition: String?
     @Option(help: "Print at most so many.")
     var limit: Int?
     @Option(help: "json (a line for each entry) or csv.")
@@ -36,9 +40,10 @@ struct StateReadCommand: ParsableCommand {
     }
 
     func run() throws {
-        let reader = try SavepointReader(path)
+        let reader = try snapshot.open()
         let state = try reader.state(name.state, in: name.operatorName)
-        let entries = try reader.entries(of: name.state, in: name.operatorName, where: try filter(reader))
+        let entries = try reader.entries(
+            of: name.state, in: name.operatorName, where: try filter(reader), matching: condition)
         let columns = CSVColumnNames(state.descriptor)
         var left = limit ?? .max
         if format == .csv { print(columns.header) }
@@ -95,7 +100,7 @@ struct CSVColumnNames {
             paths += [["time"], ["index"]]
         case .split, .union, .inFlight: paths += [["subtask"], ["index"]]
         case .broadcast: add("key", state.userKey)
-        case .keyedList: paths.append(["id"])
+        case .keyedList: paths += [["id"], ["keyGroup"]]
         }
         let isList = state.kind == .list
         if state.properties["ttl"] != nil { paths.append([isList ? "stamps" : "stamp"]) }

@@ -9,15 +9,13 @@ struct StateSchemaCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "schema", abstract: "Show the types of keys and values.")
 
-    @Argument(help: "A snapshot.")
-    var path: String
+    @OptionGroup var snapshot: SnapshotPath
     @Option(name: .customLong("operator"), help: "Only this operator.")
     var operatorName: String?
-    @Flag(help: "Print a JSON object for each state.")
-    var json = false
+    @OptionGroup var style: OutputStyle
 
     func run() throws {
-        let reader = try SavepointReader(path)
+        let reader = try snapshot.open()
         if let operatorName, !reader.operators.contains(where: { $0.name == operatorName }) {
             _ = try reader.state("", in: operatorName)
         }
@@ -28,7 +26,7 @@ struct StateSchemaCommand: ParsableCommand {
                     ("key", descriptor.key), (descriptor.kind == .broadcast ? "key" : "mapKey", descriptor.userKey),
                     ("value", descriptor.value),
                 ].compactMap { name, schema in schema.map { (name, $0.description) } }
-                if json {
+                if style.json {
                     let fields: [(String, DynamicValue)] = [
                         ("operator", .string(known.name)), ("state", .string(state.name)),
                         ("kind", .string(state.kind.rawValue)),

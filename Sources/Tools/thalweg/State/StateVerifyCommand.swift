@@ -10,19 +10,17 @@ struct StateVerifyCommand: ParsableCommand {
         commandName: "verify",
         abstract: "Read all of a snapshot: checksums, the order of keys, key groups, every key and value.")
 
-    @Argument(help: "A snapshot.")
-    var path: String
-    @Flag(help: "Print one JSON object.")
-    var json = false
+    @OptionGroup var snapshot: SnapshotPath
+    @OptionGroup var style: OutputStyle
 
     func run() throws {
         let reader: SavepointReader
         var found: [ThalwegError]
         do {
-            reader = try SavepointReader(path)
+            reader = try snapshot.open()
             found = try reader.verify()
         } catch let error as ThalwegError where error.kind == .corrupt {
-            try report(path, [error], nil)
+            try report(snapshot.path, [error], nil)
             throw ExitCode.failure
         }
         try report(reader.path, found, reader)
@@ -30,8 +28,13 @@ struct StateVerifyCommand: ParsableCommand {
     }
 
     private func report(_ path: String, _ found: [ThalwegError], _ reader: SavepointReader?) throws {
-        let entries = reader?.operators.reduce(0) { $0 + $1.states.reduce(0) { $0 + $1.entries } } ?? 0
-        if json {
+        var entries = 0
+        if let reader, found.isEmpty {
+            for known in reader.operators {
+                for state in known.states { entries += try reader.count(of: state.name, in: known.name) }
+            }
+        }
+        if style.json {
             let damages = found.map { error in
                 DynamicValue.object([
                     ("what", .string(error.primary)), ("where", .string(error.detail ?? "")),

@@ -24,18 +24,44 @@ public final class SavepointEntries {
     /// Where to look, still to come.
     private var spans: ArraySlice<(from: [UInt8]?, to: [UInt8]?)>
     private var cursor: SnapshotEntries?
+    /// What the entries that ``next()`` gives have in common.
+    private let condition: StateExpression?
 
-    init(_ state: RestoredSnapshotState, _ layout: EntryLayout, _ spans: [(from: [UInt8]?, to: [UInt8]?)]) {
+    init(
+        _ state: RestoredSnapshotState, _ layout: EntryLayout, _ spans: [(from: [UInt8]?, to: [UInt8]?)],
+        condition: StateExpression?
+    ) {
         self.state = state
         self.layout = layout
         self.spans = spans[...]
+        self.condition = condition
     }
 
     /// The next entry; nil at the end.
     ///
     /// - Throws: kind `corrupt` when the file, or the entry, is damaged.
     public func next() throws -> SavepointEntry? {
-        try step() ? try current() : nil
+        while try step() {
+            guard let entry = try current() else { return nil }
+            if let wanted = try matching(entry) { return wanted }
+        }
+        return nil
+    }
+
+    /// The entry if the condition holds for it; of a list, with the values for which it does.
+    private func matching(_ entry: SavepointEntry) throws -> SavepointEntry? {
+        guard let condition else { return entry }
+        let place = entry.place.map(\.value)
+        guard layout.descriptor.kind == .list, case .array(let values)? = entry.value else {
+            let row = entry.value.map { place + [$0] } ?? place
+            return try condition.value(of: row) == .bool(true) ? entry : nil
+        }
+        let kept = try values.indices.filter { try condition.value(of: place + [values[$0]]) == .bool(true) }
+        guard !kept.isEmpty else { return nil }
+        var entry = entry
+        entry.value = .array(kept.map { values[$0] })
+        if !entry.stamps.isEmpty { entry.stamps = kept.map { entry.stamps[$0] } }
+        return entry
     }
 
     /// The entry at which ``step()`` has arrived.
@@ -64,9 +90,14 @@ public final class SavepointEntries {
 extension SavepointReader {
     /// The entries of a state, in the order in which they are stored.
     ///
-    /// - Throws: kind `input` when there is no such state, or when it has no keys to choose by.
+    /// - Parameters:
+    ///   - filter: which keys are looked at; only their blocks are read.
+    ///   - condition: an expression that holds for what is wanted, such as `value.price > 100`; of a list it is asked
+    ///     for each value. See ``StateExpression``.
+    /// - Throws: kind `input` when there is no such state, when it has no keys to choose by, or when the condition is
+    ///   none.
     public func entries(
-        of name: String, in operatorName: String, where filter: EntryFilter = .all
+        of name: String, in operatorName: String, where filter: EntryFilter = .all, matching condition: String? = nil
     ) throws -> SavepointEntries {
         let descriptor = try state(name, in: operatorName).descriptor
         guard let restored = states[operatorName] else {
@@ -100,7 +131,11 @@ extension SavepointReader {
                 }
             }
         }
-        return SavepointEntries(restored, layout, spans)
+        guard condition == nil || descriptor.kind != .inFlight else { throw unkeyed(descriptor) }
+        let expression = try condition.map {
+            try StateExpression($0, over: layout.expressionNames, as: .scalar(.bool))
+        }
+        return SavepointEntries(restored, layout, spans, condition: expression)
     }
 
     private func keyGroup(of key: DynamicValue, _ layout: EntryLayout) throws -> Int {

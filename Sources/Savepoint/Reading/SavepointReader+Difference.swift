@@ -79,15 +79,16 @@ extension SavepointReader {
         var found = StateDifference(operatorName: state.operatorName, name: state.name)
         guard let first, let second else {
             // A state without entries may be written or not.
-            found.added = second?.entries ?? 0
-            found.removed = first?.entries ?? 0
+            found.added = second == nil ? 0 : try other.count(of: state.name, in: state.operatorName)
+            found.removed = first == nil ? 0 : try count(of: state.name, in: state.operatorName)
             if found.added + found.removed > 0 {
                 found.reason = first == nil ? "only in the second" : "only in the first"
             }
             return found
         }
         guard Self.types(first.descriptor) == Self.types(second.descriptor) else {
-            (found.added, found.removed) = (second.entries, first.entries)
+            found.added = try other.count(of: state.name, in: state.operatorName)
+            found.removed = try count(of: state.name, in: state.operatorName)
             found.reason = "\(Self.types(first.descriptor)) and \(Self.types(second.descriptor))"
             return found
         }

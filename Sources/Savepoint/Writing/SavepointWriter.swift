@@ -11,8 +11,8 @@ import ThalwegStorage
 ///     try writer.rename(operator: "prices", to: "offers")
 ///     try writer.write(to: "repaired")
 ///
-/// A job starts from the copy as from any snapshot: `--from repaired`. What is not changed is taken over file by file
-/// and block by block, so that changing one entry costs the copying of the bytes and the writing of one block.
+/// A job starts from the copy as from any snapshot: `--from repaired`. Files are taken over as they are; changed
+/// entries lie over them in a file of their own, so that changing one costs the copying of the bytes.
 /// Changes are checked when they are declared; nothing is written before ``write(to:)``.
 public struct SavepointWriter {
     struct StateID: Hashable {
@@ -26,9 +26,12 @@ public struct SavepointWriter {
     private(set) var operatorNames: [String: String] = [:]
     private(set) var stateNames: [StateID: String] = [:]
     private(set) var newMaxParallelism: Int?
-    private var notes: [String] = []
-    /// The most bytes of entries that ``reshard(maxParallelism:)`` sorts in memory; they are written as one file, and
-    /// the entries of a state may lie in any number of files.
+    /// States whose entries get other values.
+    var rewrites: [StateID: EntryRewrite] = [:]
+    /// States that are filled from elsewhere.
+    var loads: [StateID: StateLoad] = [:]
+    var notes: [String] = []
+    /// The most bytes of entries that are sorted in memory; more of them are sorted in files beside the copy.
     public var runBytesMax = 64 << 20
     /// The property of a copy that tells how it differs from what was taken.
     public static let changesName = "changes"
@@ -47,6 +50,7 @@ public struct SavepointWriter {
         _ value: DynamicValue?, at place: [DynamicValue.Field], of name: String, in operatorName: String
     ) throws {
         let layout = try layout(name, operatorName)
+        try checkNotRewritten(layout)
         let values = try layout.encodedValues(value, replacing: try found(place, layout), in: source.metadata)
         let keys = try self.keys(place, layout, count: values.count)
         try remove(place, layout)
@@ -61,6 +65,7 @@ public struct SavepointWriter {
         at place: [DynamicValue.Field], of name: String, in operatorName: String
     ) throws {
         let layout = try layout(name, operatorName)
+        try checkNotRewritten(layout)
         guard try !found(place, layout).isEmpty else {
             throw ThalwegError(
                 .input, "there is no such entry",
@@ -71,7 +76,7 @@ public struct SavepointWriter {
         notes.append("delete \(operatorName)/\(name) \(DynamicValue.record(place).json)")
     }
 
-    private func layout(_ name: String, _ operatorName: String) throws -> EntryLayout {
+    func layout(_ name: String, _ operatorName: String) throws -> EntryLayout {
         let state = try source.state(name, in: operatorName)
         guard state.kind != .inFlight else {
             throw ThalwegError(
@@ -82,9 +87,23 @@ public struct SavepointWriter {
         return try EntryLayout(state.descriptor)
     }
 
-    private static var mixed: ThalwegError {
+    /// The entries of a state are changed one by one, all at once, or added: in one copy only one of these.
+    func checkUntouched(_ id: StateID) throws {
+        guard changes[id] == nil, rewrites[id] == nil, loads[id] == nil else {
+            throw ThalwegError(
+                .input, "a state is changed in two ways", detail: "state \"\(id.name)\" of \"\(id.operatorName)\"",
+                hint: "make one copy of the other")
+        }
+    }
+
+    static var mixed: ThalwegError {
         ThalwegError(
             .input, "entries are changed in one copy, and key groups in another", hint: "make one copy of the other")
+    }
+
+    private func checkNotRewritten(_ layout: EntryLayout) throws {
+        let id = StateID(operatorName: layout.descriptor.operatorName, name: layout.descriptor.name)
+        if changes[id] == nil { try checkUntouched(id) }
     }
 
     private mutating func note(_ layout: EntryLayout, _ key: [UInt8], _ value: [UInt8]?) {
@@ -183,7 +202,7 @@ public struct SavepointWriter {
     ///
     /// - Throws: kind `input` when the number is out of range, or when what the snapshot holds cannot be divided.
     public mutating func reshard(maxParallelism: Int) throws {
-        guard changes.isEmpty else { throw Self.mixed }
+        guard changes.isEmpty, rewrites.isEmpty, loads.isEmpty else { throw Self.mixed }
         let least = source.operators.map(\.parallelism).max() ?? 1
         guard maxParallelism >= max(1, least), maxParallelism <= Self.maxParallelismMax else {
             throw ThalwegError(

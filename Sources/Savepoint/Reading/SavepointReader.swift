@@ -9,8 +9,11 @@ import ThalwegStorage
 public struct SavepointState: Sendable {
     /// Name, kind, schemas.
     public let descriptor: StateDescriptor
+    /// The number of entries; if not ``isExact``, at most so many: ``SavepointReader/count(of:in:)`` counts them.
     public let entries: Int
-    /// The bytes of all keys and values before compression.
+    /// Whether there are exactly so many: where files lie over others, only reading all of them tells.
+    public let isExact: Bool
+    /// The bytes of all keys and values before compression, of what lies below newer entries too.
     public let plainBytes: UInt64
 
     public var name: String { descriptor.name }
@@ -35,11 +38,11 @@ public struct SavepointReader: Sendable {
     public let snapshot: Snapshot
     public let operators: [SavepointOperator]
     let states: [String: RestoredSnapshotState]
-    let fileSystem: any FileSystem
 
     /// - Parameter path: of a snapshot or its `_metadata`; of a directory of checkpoints, whose newest is taken.
     /// - Throws: kind `input` when there is none, kind `corrupt` when it is damaged.
     public init(_ path: String, fileSystem: any FileSystem = LocalFileSystem()) throws {
+        let snapshot: Snapshot
         do {
             snapshot = try CheckpointStore(root: ".", fileSystem: fileSystem).load(path)
         } catch let error as ThalwegError where error.kind == .input && error.cause == nil {
@@ -47,7 +50,12 @@ public struct SavepointReader: Sendable {
                 .input, "there is no complete snapshot", detail: error.detail ?? path,
                 hint: "give the directory of a snapshot, such as checkpoints/chk-7")
         }
-        self.fileSystem = fileSystem
+        try self.init(snapshot)
+    }
+
+    /// Opens a snapshot that has been found.
+    init(_ snapshot: Snapshot) throws {
+        self.snapshot = snapshot
         var states: [String: RestoredSnapshotState] = [:]
         var operators: [SavepointOperator] = []
         for known in snapshot.metadata.operators {
@@ -56,9 +64,10 @@ public struct SavepointReader: Sendable {
             operators.append(
                 SavepointOperator(
                     name: known.name, parallelism: known.parallelism,
-                    states: try restored.states.map { descriptor in
-                        SavepointState(
-                            descriptor: descriptor, entries: try restored.entryCount(of: descriptor.name),
+                    states: restored.states.map { descriptor in
+                        let (most, isExact) = restored.entryBound(of: descriptor.name)
+                        return SavepointState(
+                            descriptor: descriptor, entries: most, isExact: isExact,
                             plainBytes: restored.plainBytes(of: descriptor.name))
                     }))
         }
@@ -97,13 +106,19 @@ public struct SavepointReader: Sendable {
         return state
     }
 
+    /// The number of entries of a state; where files lie over others, all of them are read for it.
+    ///
+    /// - Throws: kind `input` when there is no such state.
+    public func count(of name: String, in operatorName: String) throws -> Int {
+        let state = try state(name, in: operatorName)
+        return state.isExact ? state.entries : try states[operatorName]?.entryCount(of: name) ?? 0
+    }
+
     /// Whether records lay in channels when it was taken (an unaligned checkpoint).
     public var hasInFlight: Bool {
         operators.contains { $0.states.contains { $0.kind == .inFlight && $0.entries > 0 } }
     }
 
     /// Whether all its files lie in its own directory: it may be moved alone then.
-    public var isSelfContained: Bool {
-        metadata.files.allSatisfy { $0.path.hasPrefix("chk-\(metadata.checkpoint)/") }
-    }
+    public var isSelfContained: Bool { snapshot.isSelfContained }
 }
