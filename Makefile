@@ -29,10 +29,12 @@ test: setup ## Runs every test.
 	@if [ -f Examples/Package.swift ]; then set -x; swift test --parallel $(EXAMPLES); fi
 	$(MAKE) test-postgres
 
-test-postgres: ## Runs the tests of the PostgreSQL sink with a server of their own.
+test-postgres: ## Runs the tests of PostgreSQL, and the example with it, with servers of their own.
 	@scripts/setup.sh libpq-dev postgresql
 	swift build --build-tests $(POSTGRES)
 	swift test --skip-build --filter PostgresTests $(POSTGRES)
+	swift build --product enrich-table --package-path Examples $(POSTGRES)
+	scripts/postgres-example.sh .build/postgres/debug/enrich-table
 
 test-tsan: setup ## Runs the runtime's tests under the thread sanitizer.
 	scripts/test-tsan.sh RuntimeTests

@@ -4,12 +4,16 @@ import PackageDescription
 
 let thalweg: Target.Dependency = .product(name: "Thalweg", package: "thalweg")
 
+let postgres: Target.Dependency = .product(name: "ThalwegPostgres", package: "thalweg")
+
 let simulation: Target.Dependency = .product(name: "ThalwegSimulation", package: "thalweg")
 
 let package = Package(
     name: "thalweg-examples",
+    traits: [.trait(name: "Postgres", description: "The examples with PostgreSQL; need libpq (Debian: libpq-dev).")],
     dependencies: [
-        .package(name: "thalweg", path: ".."),
+        .package(
+            name: "thalweg", path: "..", traits: [.trait(name: "Postgres", condition: .when(traits: ["Postgres"]))]),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
     ],
@@ -20,6 +24,7 @@ let package = Package(
         .executableTarget(name: "sessions", dependencies: [thalweg]),
         .executableTarget(name: "dead-letters", dependencies: [thalweg]),
         .executableTarget(name: "enrich", dependencies: [thalweg]),
+        .executableTarget(name: "enrich-table", dependencies: [thalweg, postgres]),
         .executableTarget(name: "pricing", dependencies: [thalweg]),
         .executableTarget(name: "under-faults", dependencies: [thalweg, simulation]),
         .executableTarget(
@@ -33,7 +38,7 @@ let package = Package(
         .target(
             name: "Snippets",
             dependencies: [
-                thalweg, .product(name: "ThalwegSavepoint", package: "thalweg"),
+                thalweg, postgres, .product(name: "ThalwegSavepoint", package: "thalweg"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ]),
         .testTarget(

@@ -33,7 +33,7 @@ extension EventTime: CustomStringConvertible {
         }
     }
 
-    /// Reads ISO 8601: `yyyy-MM-dd`, then optionally `T` or a space, `HH:mm[:ss[.fraction]]`, and `Z` or `±HH[:]mm`.
+    /// Reads ISO 8601: `yyyy-MM-dd`, then optionally `T` or a space, `HH:mm[:ss[.fraction]]`, and `Z` or `±HH[[:]mm]`.
     /// Returns nil when the text is anything else. No offset means UTC.
     public init?(iso8601 text: UnsafeBufferPointer<UInt8>) {
         var reader = ISO8601Reader(text: text)
@@ -114,6 +114,7 @@ private struct ISO8601Reader {
         let sign: Int64
         if take("+") { sign = 1 } else if take("-") { sign = -1 } else { return nil }
         guard let hours = digits(2), hours <= 18 else { return nil }
+        if position == text.count { return sign * Int64(hours) * 3_600_000 }
         _ = take(":")
         guard let minutes = digits(2), minutes < 60 else { return nil }
         return sign * (Int64(hours) * 3_600_000 + Int64(minutes) * 60_000)

@@ -16,15 +16,16 @@
         /// The bytes handed to the client library at a time.
         static let copyBytesMax = 1 << 20
 
-        private let session: OpaquePointer
+        let session: OpaquePointer
         /// Whom errors name: no password, no user.
         let place: String
 
         /// - Parameters:
         ///   - text: as libpq understands it, `host=db dbname=shop` or `postgresql://db/shop`.
         ///   - role: what the server shows as the session's application.
+        ///   - settings: statements that set up the session further.
         /// - Throws: `ThalwegError(.retry)` when the server cannot be reached or refuses.
-        init(_ text: String, role: String) throws(ThalwegError) {
+        init(_ text: String, role: String, settings more: [String] = []) throws(ThalwegError) {
             // What comes later wins: the connection text may say another time, but not another encoding.
             let settings = [
                 ("connect_timeout", "\(Self.connectSecondsMax)"), ("dbname", text), ("application_name", role),
@@ -52,7 +53,7 @@
                 "SET lock_timeout = '\(Self.lockSecondsMax)s'", "SET client_min_messages = warning",
                 // An interval without a record is no reason to end its transaction.
                 "SET idle_in_transaction_session_timeout = 0", "SET statement_timeout = 0",
-            ] { try run(statement) }
+            ] + more { try run(statement) }
         }
 
         deinit { PQfinish(session) }
@@ -74,7 +75,7 @@
             let result = Self.withTexts(values) { pointers in
                 PQexecParams(session, statement, Int32(values.count), nil, pointers, nil, nil, 0)
             }
-            return try answer(result, to: statement)
+            return try answer(result)
         }
 
         /// Runs statements as one transaction; when one fails, none has happened.
@@ -94,7 +95,7 @@
         func copy(_ statement: String, _ bytes: [UInt8]) throws(ThalwegError) -> Int64 {
             let begun = PQexec(session, statement)
             guard PQresultStatus(begun) == PGRES_COPY_IN else {
-                let answer = try answer(begun, to: statement)
+                let answer = try answer(begun)
                 throw ThalwegError(.bug, "a copy did not begin", detail: "\(statement): \(answer)")
             }
             PQclear(begun)
@@ -106,11 +107,11 @@
                     return PQputCopyData(session, text, Int32(piece.count)) == 1
                 }
             }
-            guard isSent, PQputCopyEnd(session, nil) == 1 else { throw failure(nil, of: statement) }
+            guard isSent, PQputCopyEnd(session, nil) == 1 else { throw failure() }
             var touched: Int64 = 0
             var first: ThalwegError?
             while let result = PQgetResult(session) {
-                do throws(ThalwegError) { touched += try answer(result, to: statement).touched } catch {
+                do throws(ThalwegError) { touched += try answer(result).touched } catch {
                     first = first ?? error
                 }
             }
@@ -118,12 +119,12 @@
             return touched
         }
 
-        private func answer(_ result: OpaquePointer?, to statement: String) throws(ThalwegError) -> Answer {
-            guard let result else { throw failure(nil, of: statement) }
+        private func answer(_ result: OpaquePointer?) throws(ThalwegError) -> Answer {
+            guard let result else { throw failure() }
             defer { PQclear(result) }
             let status = PQresultStatus(result)
             guard status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK else {
-                throw failure(result, of: statement)
+                throw failure(result)
             }
             var answer = Answer()
             for row in 0..<PQntuples(result) {
@@ -138,7 +139,7 @@
 
         // MARK: Errors
 
-        private func failure(_ result: OpaquePointer?, of statement: String) -> ThalwegError {
+        func failure(_ result: OpaquePointer? = nil) -> ThalwegError {
             func field(_ code: Character) -> String? {
                 result.flatMap { PQresultErrorField($0, Int32(code.asciiValue ?? 0)) }.map { Self.message($0) }
             }
@@ -156,7 +157,7 @@
         }
 
         /// Lends texts as C strings, with a null pointer behind the last.
-        private static func withTexts<Result>(
+        static func withTexts<Result>(
             _ texts: [String], _ body: (UnsafePointer<UnsafePointer<CChar>?>?) -> Result
         ) -> Result {
             var bytes: [CChar] = []
@@ -190,7 +191,7 @@
             case "42501":
                 (
                     .job, "PostgreSQL denies a permission",
-                    "grant INSERT, SELECT and UPDATE on the table, and CREATE on its schema"
+                    "grant SELECT on the table; to a sink also INSERT and UPDATE, and CREATE on its schema"
                 )
             case "55P03", "40P01", "40001":
                 (.retry, "PostgreSQL could not get a lock", "look for sessions that write to the same rows")
@@ -199,6 +200,13 @@
                     .retry, "PostgreSQL ended a session",
                     "wait for the server; if it runs, look for a second job whose sink has the same id"
                 )
+            case "57014":
+                (
+                    .retry, "PostgreSQL ended a statement",
+                    "if it took too long: raise the time-out, or look at its plan and give the table an index"
+                )
+            case "25006":
+                (.job, "PostgreSQL refuses to write", "a look-up only reads: let its query write nothing")
             case _ where state.hasPrefix("08"):
                 (.retry, "the session with PostgreSQL is lost", "check that the server runs and can be reached")
             case _ where state.hasPrefix("53"): (.retry, "PostgreSQL is out of resources", nil)

@@ -48,6 +48,10 @@ public struct AsyncRetry: Sendable {
             attempts: attempts, firstDelay: firstDelay, delayMax: delayMax, factor: factor, isWorthIt: isWorthIt)
     }
 
+    /// Whether an error may pass by itself: those of kind `.retry`, such as a server that cannot be reached. For
+    /// `when:`, so that a query that cannot work fails at once.
+    public static func mayPass(_ error: any Error) -> Bool { (error as? ThalwegError)?.kind == .retry }
+
     /// Milliseconds between the attempt of this number, from 1, and the next.
     func delay(after attempt: Int) -> Int64 {
         var delay = Double(firstDelay)
