@@ -18,6 +18,7 @@ public final class SimulatedDisk: FileSystem {
 
     private let state = Guarded(State())
     private let gate: Gate
+    private let locks = LockTable()
 
     init(gate: @escaping Gate) { self.gate = gate }
 
@@ -35,6 +36,7 @@ public final class SimulatedDisk: FileSystem {
     /// The machine starts again, with what is left on the disk.
     func restart(_ fate: CrashDisk.Fate) {
         state.withLock { $0.base = CrashDisk($0.base.survivor(fate)) }
+        locks.clear()
     }
 
     /// Mixes a byte of a file with a mask; returns whether there is such a byte.
@@ -103,6 +105,10 @@ public final class SimulatedDisk: FileSystem {
     public func syncDirectory(_ path: String) throws(ThalwegError) {
         try pass("syncDirectory", path)
         try base.syncDirectory(path)
+    }
+
+    public func lock(_ path: String, for owner: String) throws(ThalwegError) -> (any FileLock)? {
+        try locks.lock(path, for: owner)
     }
 
     // MARK: Reading

@@ -50,6 +50,14 @@ public protocol FileSystem: Sendable {
     ///
     /// - Throws: kind `corrupt` when the file is shorter than that.
     func reopen(_ path: String, truncatedTo byteCount: Int64) throws(ThalwegError) -> any FileOutput
+    /// Takes a lock that no other run has until it is let go of or its process is gone, however that ends.
+    ///
+    /// - Parameter owner: what others are told of who holds it.
+    /// - Returns: nil when this file system has no locks.
+    /// - Throws: ``LockTable/heldError(_:by:)`` when somebody has it.
+    func lock(_ path: String, for owner: String) throws(ThalwegError) -> (any FileLock)?
+    /// The same place by a path that does not depend on the current directory, without links as far as it is there.
+    func absolutePath(_ path: String) -> String
 }
 
 extension FileSystem {
@@ -76,6 +84,10 @@ extension FileSystem {
     public func reopen(_ path: String, truncatedTo byteCount: Int64) throws(ThalwegError) -> any FileOutput {
         throw Self.lacking("write on in a file", path)
     }
+
+    public func lock(_ path: String, for owner: String) throws(ThalwegError) -> (any FileLock)? { nil }
+
+    public func absolutePath(_ path: String) -> String { path }
 
     private static func lacking(_ what: String, _ path: String) -> ThalwegError {
         ThalwegError(

@@ -10,6 +10,7 @@ public final class MemoryFileSystem: FileSystem {
     private let contents: Guarded<[String: [UInt8]]>
     /// Directories that were made, without those that are there for a file below them.
     private let made = Guarded<Set<String>>([])
+    private let locks = LockTable()
 
     public init(_ files: [String: String] = [:]) { contents = Guarded(files.mapValues { Array($0.utf8) }) }
 
@@ -111,6 +112,10 @@ public final class MemoryFileSystem: FileSystem {
         }
         self[path] = Array(bytes.prefix(Int(byteCount)))
         return Output(path: path, disk: self)
+    }
+
+    public func lock(_ path: String, for owner: String) throws(ThalwegError) -> (any FileLock)? {
+        try locks.lock(path, for: owner)
     }
 
     /// What the paths below a directory begin with; `.` is where relative paths begin.

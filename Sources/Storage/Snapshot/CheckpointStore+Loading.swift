@@ -55,7 +55,9 @@ extension CheckpointStore {
         if Self.checkpoint(ofDirectory: wanted) != nil, fileSystem.isDirectory(root + "/" + wanted) {
             return try load(directory: root + "/" + wanted)
         }
-        guard fileSystem.isDirectory(wanted) else { throw missing(path) }
+        guard fileSystem.isDirectory(wanted) else {
+            throw Self.checkpoint(ofDirectory: wanted) == nil ? missing(path) : missing(named: wanted)
+        }
         let names = try fileSystem.names(in: wanted)
         if !names.contains(Self.metadataName), names.contains(where: { Self.checkpoint(ofDirectory: $0) != nil }) {
             return try CheckpointStore(root: wanted, fileSystem: fileSystem).loadNewest()
@@ -72,7 +74,7 @@ extension CheckpointStore {
     public func loadLatest() throws -> Snapshot? {
         let latest = try latestCheckpointID
         if let record = try startRecord(), latest ?? 0 <= record.base {
-            return try record.snapshot.map { try load($0) }
+            return try record.snapshot.map { try loadStart($0) }
         }
         return try latest.map { try load(directory: directory($0)) }
     }
@@ -138,6 +140,16 @@ extension CheckpointStore {
         ThalwegError(
             .input, "there is no snapshot to start from", detail: path,
             hint: "check the path, or start the job without one")
+    }
+
+    /// A name instead of a path is that of a checkpoint in this store.
+    private func missing(named name: String) -> ThalwegError {
+        let known = ((try? list()) ?? []).map { Self.directoryName($0.checkpoint) }
+        return ThalwegError(
+            .input, "there is no checkpoint of this name",
+            detail: "\(name) in \(root), which has " + (known.isEmpty ? "none" : known.joined(separator: ", ")),
+            hint: known.isEmpty
+                ? "check --checkpoint-dir, or start the job without --from" : "name one of these, or latest")
     }
 
     /// What to do about a snapshot that turns out to be damaged while it is being read.

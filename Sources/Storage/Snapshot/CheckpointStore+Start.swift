@@ -10,7 +10,8 @@ import ThalwegBase
 public struct StartRecord: Hashable, Sendable {
     /// The run's own checkpoints have higher numbers.
     public var base: Int64
-    /// The snapshot that the run began with, by name or path; nil for the beginning.
+    /// The snapshot that the run began with: inside the store its path from the root, elsewhere a whole one; nil for
+    /// the beginning.
     public var snapshot: String?
     /// Whether the run may write output again that had been published.
     public var repeatsOutput: Bool
@@ -44,9 +45,10 @@ extension CheckpointStore {
     ///
     /// - Parameter snapshot: nil for the beginning.
     public func noteStart(from snapshot: Snapshot?, repeatsOutput: Bool) throws {
+        // A store may be moved, and the next run may begin in another directory.
         let name = snapshot.map { snapshot in
-            Self.parent(of: snapshot.path) == root
-                ? Self.directoryName(snapshot.metadata.checkpoint) : snapshot.path
+            let (place, home) = (fileSystem.absolutePath(snapshot.path), fileSystem.absolutePath(root) + "/")
+            return place.hasPrefix(home) ? String(place.dropFirst(home.count)) : place
         }
         let tree = JSONTree.object([
             "base": .number(try highestNumber ?? 0), "snapshot": name.map { .string($0) } ?? .null,
@@ -59,5 +61,29 @@ extension CheckpointStore {
         try output.sync()
         try fileSystem.rename(unfinished, to: root + "/" + Self.startName)
         try fileSystem.syncDirectory(root)
+    }
+
+    /// The snapshot that a record names.
+    func loadStart(_ name: String) throws -> Snapshot {
+        let inside = root + "/" + name
+        if !name.hasPrefix("/"), fileSystem.isDirectory(inside) { return try load(inside) }
+        // Releases before 1.0 wrote paths as they were given.
+        return try load(name)
+    }
+
+    /// A newer checkpoint beside a snapshot of another store: what that has published would be written again.
+    ///
+    /// - Returns: its path; nil when none is known, or when the run in that store had gone back to the snapshot.
+    public func publishedAfter(_ snapshot: Snapshot) throws -> String? {
+        let home = CheckpointStore(root: Self.parent(of: snapshot.path), fileSystem: fileSystem)
+        guard fileSystem.absolutePath(home.root) != fileSystem.absolutePath(root),
+            let newest = try home.latestCheckpointID, newest > snapshot.metadata.checkpoint
+        else { return nil }
+        if let latest = try? home.loadLatest(), latest.metadata == snapshot.metadata { return nil }
+        // Snapshots of several jobs may have been copied to one place.
+        if let name = try? home.readMetadata(home.directory(newest)).jobName, name != snapshot.metadata.jobName {
+            return nil
+        }
+        return home.path(of: newest)
     }
 }

@@ -31,6 +31,7 @@ public struct CheckpointStore: Sendable {
     public static let metadataName = "_metadata"
     private static let unfinishedMetadataName = "_metadata.unfinished"
     private static let probeName = ".thalweg-probe"
+    private static let lockName = ".thalweg-lock"
     static let segmentEnding = ".segment"
 
     public let root: String
@@ -52,9 +53,21 @@ public struct CheckpointStore: Sendable {
 
     // MARK: Before a job starts
 
-    /// Makes the root, proves that it can be written, and removes what checkpoints that were never completed left, and
-    /// what attempts of tasks that were over left beside the files of complete ones.
-    public func prepare() throws {
+    /// Makes the root, proves that it can be written, keeps other runs out of it, and removes what checkpoints that
+    /// were never completed left, and what attempts of tasks that were over left beside the files of complete ones.
+    ///
+    /// - Parameter owner: what other runs are told of this one.
+    /// - Returns: what keeps others out as long as it is held; nil where the disk has no locks.
+    /// - Throws: kind `retry` when another run is at work in the directory.
+    @discardableResult
+    public func prepare(for owner: String = "a job") throws -> (any FileLock)? {
+        try makeRoot()
+        let lock = try lockRoot(for: owner)
+        try removeLeftovers()
+        return lock
+    }
+
+    private func makeRoot() throws {
         let probe = root + "/" + Self.probeName
         // Directories must survive a loss of power, as the checkpoints in them do: those that are made here, and those
         // that a process made which failed before it could make them durable.
@@ -73,6 +86,19 @@ public struct CheckpointStore: Sendable {
                 (error as? ThalwegError)?.kind ?? .retry, "checkpoints cannot be written", detail: "directory \(root)",
                 hint: "name a directory that this process may write to and that has space", cause: error)
         }
+    }
+
+    private func lockRoot(for owner: String) throws -> (any FileLock)? {
+        do { return try fileSystem.lock(root + "/" + Self.lockName, for: owner) } catch {
+            guard error.primary == LockTable.heldPrimary else { throw error }
+            throw ThalwegError(
+                .retry, "another run is at work in the directory of checkpoints", detail: error.detail,
+                hint: "stop that process, or wait for its end: two runs would destroy each other's checkpoints; "
+                    + "another job takes another directory")
+        }
+    }
+
+    private func removeLeftovers() throws {
         let complete = try checkpoints().filter(isComplete)
         // What a damaged one refers to is not known, and its metadata may be brought back from a copy.
         guard complete.allSatisfy({ (try? readMetadata(directory($0))) != nil }) else { return }

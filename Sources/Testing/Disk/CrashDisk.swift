@@ -49,6 +49,7 @@ public final class CrashDisk: FileSystem {
     }
 
     private let state = Guarded(State())
+    private let locks = LockTable()
 
     public init() {}
 
@@ -244,6 +245,10 @@ public final class CrashDisk: FileSystem {
 
     public func syncDirectory(_ path: String) throws(ThalwegError) {
         try change { state in Self.syncNames(of: Self.plain(path), in: &state) }
+    }
+
+    public func lock(_ path: String, for owner: String) throws(ThalwegError) -> (any FileLock)? {
+        try locks.lock(path, for: owner)
     }
 
     // MARK: Reading

@@ -111,6 +111,12 @@ public final class FaultyFileSystem: FileSystem {
         Output(base: try base.reopen(path, truncatedTo: byteCount), path: path, disk: self)
     }
 
+    public func lock(_ path: String, for owner: String) throws(ThalwegError) -> (any FileLock)? {
+        try base.lock(path, for: owner)
+    }
+
+    public func absolutePath(_ path: String) -> String { base.absolutePath(path) }
+
     private static func broken(_ doing: String, _ path: String) -> ThalwegError {
         ThalwegError(
             .retry, "could not \(doing)", detail: "\(path): input/output error",
