@@ -110,6 +110,8 @@ public final class Simulation: Sendable {
             return try await revive(world, settings, after: death, seed: random.next())
         } catch {
             if case .hung(let reason)? = error as? LifeEnd { return .failed(reason) }
+            // No fault is an excuse for a defect, such as a split that is in no state, or in two.
+            if let bug = error as? ThalwegError, bug.kind == .bug { return .failed("a defect: \(bug)") }
             let (death, struck) = world.state.withLock { ($0.death, $0.firedInLife) }
             guard let death else {
                 world.trace("the job failed: \(error)")
@@ -125,10 +127,6 @@ public final class Simulation: Sendable {
         try scenario.build(environment, world)
         let execution = try environment.makeExecution()
         let director = Director(world, execution, turnsMax: scenario.turnsMax)
-        // No fault is an excuse for a split that is in no state, or in two.
-        defer {
-            for notice in execution.notices.lines where notice.hasPrefix(JobNotices.refusal) { world.report(notice) }
-        }
         try await execution.run(on: StepScheduler(seed: seed, clock: world.clock, observer: director))
     }
 

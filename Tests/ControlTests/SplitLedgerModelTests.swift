@@ -3,7 +3,8 @@
 
 import Testing
 import ThalwegBase
-import ThalwegControl
+
+@testable import ThalwegControl
 
 /// A source, its readers and the shell between them, by chance. Each split has `length` records; what a reader has
 /// emitted counts once a checkpoint covers it.
@@ -39,6 +40,8 @@ private struct RandomSource {
     var failures = 0
     var completions = 0
     var moves = 0
+    /// Splits that the ledger has forgotten.
+    var settled = 0
 
     init(seed: UInt64, splits: Int) {
         random = SeededRandom(seed: seed)
@@ -138,6 +141,7 @@ private struct RandomSource {
         #expect(violation == nil)
         completed = checkpoint
         completions += 1
+        settled += ledger.settle(checkpoint).count
         for subtask in readers.indices {
             for emitted in readers[subtask].output where emitted.checkpoint != nil {
                 committed[emitted.record, default: 0] += 1
@@ -203,6 +207,7 @@ private struct RandomSource {
     }
     #expect(source.isDone, "not done after \(steps) steps")
     #expect(source.failures >= 50 && source.moves >= 5 && source.completions >= (seed == 0 ? 20 : 5))
+    #expect(source.settled > count / 4, "the ledger forgets nothing")
     #expect(source.committed.count == count * RandomSource.length)
     #expect(source.committed.allSatisfy { $0.value == 1 })
 }

@@ -3,7 +3,8 @@
 
 import Testing
 import ThalwegBase
-import ThalwegControl
+
+@testable import ThalwegControl
 
 @Suite struct SplitLedgerTests {
     @Test func assignmentsAfterTheCheckpointGoBackInOrder() throws {
@@ -134,5 +135,47 @@ import ThalwegControl
             let violation = ledger.verify(checkpoint)
             #expect(violation == nil)
         }
+    }
+
+    /// What no restart can bring back is forgotten, but for a hash by which a second assignment is seen.
+    @Test func itsSizeDoesNotGrow() throws {
+        var ledger = SplitLedger()
+        let perCheckpoint = 7
+        for checkpoint in 1...2_000 as ClosedRange<Int64> {
+            let splits = (0..<perCheckpoint).map { "split-\(checkpoint)-\($0)" }
+            for (index, split) in splits.enumerated() { try ledger.assign(split, to: index % 2) }
+            // One is read to its end between the barriers.
+            for split in splits.dropLast() {
+                try ledger.finish(split, by: splits.firstIndex(of: split).map { $0 % 2 } ?? 0)
+            }
+            ledger.freeze(checkpoint, unassigned: [])
+            ledger.pass(checkpoint, subtask: 0, splits: [splits[perCheckpoint - 1]])
+            try ledger.finish(splits[perCheckpoint - 1], by: 0)
+            ledger.pass(checkpoint, subtask: 1, splits: [])
+            let violation = ledger.verify(checkpoint)
+            #expect(violation == nil)
+            // Until the checkpoint is settled a restart would need what was finished since the one before.
+            #expect(ledger.finished.count == perCheckpoint + (checkpoint > 1 ? 1 : 0))
+            let settled = ledger.settle(checkpoint)
+            #expect(settled.count == perCheckpoint - 1 + (checkpoint > 1 ? 1 : 0))
+            #expect(Array(ledger.finished.keys) == [splits[perCheckpoint - 1]])
+        }
+        #expect(ledger.forgotten.count == 2_000 * perCheckpoint - 1)
+        let error = #expect(throws: ThalwegError.self) { try ledger.assign("split-1-0", to: 1) }
+        #expect(error?.detail == "split 'split-1-0' was read to its end long ago and was given to reader 1")
+        ledger.discover(["split-1-0"])
+        #expect(ledger.unfinished.isEmpty)
+        // What was finished after the barrier comes back with a restart from there.
+        let back = ledger.reset([0], to: 2_000, held: ["split-2000-6"])
+        #expect(back.map(\.split) == ["split-2000-6"])
+    }
+
+    @Test func theOldestHashesGo() {
+        var forgotten = ForgottenSplits()
+        for number in 0..<ForgottenSplits.countMax + 100 { forgotten.add("\(number)") }
+        #expect(forgotten.count == ForgottenSplits.countMax)
+        #expect(!forgotten.contains("0") && !forgotten.contains("99") && forgotten.contains("100"))
+        forgotten.add("100")
+        #expect(forgotten.count == ForgottenSplits.countMax && forgotten.contains("101"))
     }
 }

@@ -38,10 +38,25 @@ extension SplitLedger {
     /// A barrier has passed a reader that has these unfinished splits.
     public mutating func pass(_ checkpoint: Int64, subtask: Int, splits: [String]) {
         cuts[checkpoint]?.readers[subtask] = splits
+        passed[subtask] = max(passed[subtask] ?? 0, checkpoint)
     }
 
     /// A reader has come to its end, or was drained, and leaves these splits.
     public mutating func end(subtask: Int, splits: [String]) { left[subtask] = splits }
+
+    /// Every restart begins with this checkpoint or a later one: splits that had been read to their end before its
+    /// barrier never come back.
+    ///
+    /// - Returns: these splits.
+    public mutating func settle(_ checkpoint: Int64) -> [String] {
+        let settled = finished.filter { $0.value.finishedAfter < checkpoint && $0.value.epoch < checkpoint }
+            .sorted { $0.value.order < $1.value.order }.map(\.key)
+        for split in settled {
+            finished[split] = nil
+            forgotten.add(split)
+        }
+        return settled
+    }
 
     /// The checkpoint will not complete.
     public mutating func abort(_ checkpoint: Int64) { cuts[checkpoint] = nil }

@@ -9,6 +9,9 @@ import ThalwegBase
 /// enumerator's snapshot reaches the reader before the barrier, what was assigned after it does not. Its calls never
 /// overlap. Ids of checkpoints rise.
 ///
+/// Splits that were read to their end are remembered until no restart can begin before that; then the newest of them by
+/// hashes only, so that its size does not grow with the number of splits.
+///
 /// Not known here: splits that the enumerator has found and never named, and how far a split has been read.
 public struct SplitLedger: Sendable {
     /// Who has a split that is not read to its end.
@@ -24,6 +27,8 @@ public struct SplitLedger: Sendable {
         var epoch: Int64 = 0
         /// The place in the order of assignments.
         var order = 0
+        /// Of a finished split: the newest barrier that had passed its reader by then.
+        var finishedAfter: Int64 = 0
     }
 
     /// A checkpoint under way.
@@ -37,6 +42,9 @@ public struct SplitLedger: Sendable {
 
     var unfinished: [String: Entry] = [:]
     var finished: [String: Entry] = [:]
+    var forgotten = ForgottenSplits()
+    /// The newest barrier that has passed each reader.
+    var passed: [Int: Int64] = [:]
     var cuts: [Int64: Cut] = [:]
     /// What readers that have come to their end left: it counts for every later checkpoint.
     var left: [Int: [String]] = [:]
@@ -51,7 +59,7 @@ public struct SplitLedger: Sendable {
 
     /// The enumerator has named these: from now on every checkpoint must have them.
     public mutating func discover(_ splits: [String]) {
-        for split in splits where unfinished[split] == nil && finished[split] == nil {
+        for split in splits where unfinished[split] == nil && finished[split] == nil && !forgotten.contains(split) {
             unfinished[split] = Entry(place: .enumerator)
         }
     }
@@ -61,6 +69,7 @@ public struct SplitLedger: Sendable {
     /// - Throws: a `ThalwegError(.bug)` when a reader has it, or has read it to its end.
     public mutating func assign(_ split: String, to subtask: Int) throws {
         if let entry = finished[split] { throw Self.twice(split, "was read to its end by \(entry.place)", subtask) }
+        if forgotten.contains(split) { throw Self.twice(split, "was read to its end long ago", subtask) }
         if let entry = unfinished[split], entry.place != .enumerator {
             throw Self.twice(split, "is with \(entry.place)", subtask)
         }
@@ -78,13 +87,14 @@ public struct SplitLedger: Sendable {
     ///
     /// - Throws: a `ThalwegError(.bug)` when the reader does not have it.
     public mutating func finish(_ split: String, by subtask: Int) throws {
-        guard let entry = unfinished[split], entry.place == .reader(subtask) else {
+        guard var entry = unfinished[split], entry.place == .reader(subtask) else {
             let place = unfinished[split].map { "is with \($0.place)" } ?? "is with nobody"
             throw ThalwegError(
                 .bug, "a reader has finished a split that it does not have",
                 detail: "reader \(subtask), split '\(split)', which \(place)")
         }
         unfinished[split] = nil
+        entry.finishedAfter = passed[subtask] ?? 0
         finished[split] = entry
         // Before the reader's own snapshot means before its barrier.
         for checkpoint in cuts.keys where cuts[checkpoint]?.readers[subtask] == nil {

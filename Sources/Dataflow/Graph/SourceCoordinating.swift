@@ -58,6 +58,8 @@ public protocol SourceCoordinating: Sendable {
     /// Whether a checkpoint, of which all snapshots are there, has every split once; if not, it must not complete
     /// (27.d2).
     func verify(checkpoint: Int64) throws(ThalwegError)
+    /// Every restart begins with this checkpoint or a later one.
+    func settle(checkpoint: Int64)
     /// A checkpoint will not complete.
     func abort(checkpoint: Int64)
     /// Subtasks have failed and start again from a checkpoint (27.b19): the splits they had in it are assigned to them

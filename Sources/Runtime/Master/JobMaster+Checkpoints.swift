@@ -117,10 +117,8 @@ extension JobMaster {
         let taskDigests = graph.taskIDs.flatMap { known[$0] ?? entries[$0]?.finalDigests ?? [] }
         // What differs once would differ after a restart again: the job ends.
         if let divergence = StateDigest.divergence(taskDigests) { return end(.failure(divergence)) }
-        do { try verifySplits(checkpoint) } catch {
-            job.notices.add("\(JobNotices.refusal)checkpoint \(checkpoint): \(error.detail ?? error.primary)")
-            return job.post(.notWritten(checkpoint, error))
-        }
+        // Nor does it help to go back when a source has lost count of its splits.
+        do { try verifySplits(checkpoint) } catch { return end(.failure(error)) }
         let taskFiles = graph.taskIDs.flatMap { parts[$0] ?? entries[$0]?.finalFiles ?? [] }
         let time = clock.now
         let operators = graph.streamGraph.nodes.map {
@@ -151,6 +149,7 @@ extension JobMaster {
     /// Makes the output up to a checkpoint visible, in the order in which it was prepared.
     private func commit(_ checkpoint: Int64) {
         failover.durable = max(failover.durable ?? 0, checkpoint)
+        for desk in desks.values { desk.coordinator.settle(checkpoint: checkpoint) }
         // The last output of a task that has ended since it took part in this checkpoint belongs to a later one.
         let ended = endedBefore[checkpoint] ?? []
         endedBefore = endedBefore.filter { $0.key > checkpoint }

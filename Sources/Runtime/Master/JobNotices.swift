@@ -18,9 +18,6 @@ public final class JobNotices: Sendable {
 
     public init() {}
 
-    /// What a notice of a checkpoint begins with that did not have every split once.
-    public static let refusal = "warning: refused "
-
     /// The newest notices, oldest first.
     public var lines: [String] { contents.withLock { $0.lines } }
 

@@ -20,7 +20,7 @@ public final class SourceCoordinator<S: Source>: SourceCoordinating {
         var nextNumber: Int32 = 0
         var toldNoMore: Set<Int> = []
         var ledger: SplitLedger
-        /// Splits as they were assigned; one stays here when it has been read to its end.
+        /// Splits as they were assigned; one stays here until no restart can bring it back.
         var assigned: [String: Split] = [:]
         /// Splits that readers had in the snapshot the job starts from, and what ended readers have not taken up.
         var waiting: [Split] = []
@@ -153,6 +153,12 @@ public final class SourceCoordinator<S: Source>: SourceCoordinating {
         throw ThalwegError(
             .bug, "a checkpoint does not have every split once", detail: "source \"\(name)\": \(violation)",
             hint: "a reader's snapshot has to name its unfinished splits, an enumerator's those that nobody was given")
+    }
+
+    public func settle(checkpoint: Int64) {
+        contents.withLock { contents in
+            for split in contents.ledger.settle(checkpoint) { contents.assigned[split] = nil }
+        }
     }
 
     public func abort(checkpoint: Int64) { contents.withLock { $0.ledger.abort(checkpoint) } }
