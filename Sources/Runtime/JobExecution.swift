@@ -57,6 +57,9 @@ public struct CheckpointOptions: Sendable {
     /// from it.
     public var claims = false
 
+    /// Whether to start from a snapshot that a job of another name has taken (``ExecutionSettings/jobName``).
+    public var allowsOtherJob = false
+
     public init(
         directory: String, fileSystem: any FileSystem = LocalFileSystem(), settings: CheckpointSettings = .init(),
         from: String? = nil
@@ -158,6 +161,7 @@ public final class JobExecution: Sendable {
             wakeMaster: { masterWake() })
         let master = try JobMaster(
             graph, settings, clock: scheduler.clock, metrics: metrics, job: link, wakers: wakers)
+        defer { master.lock?.release() }
         try master.start()
         begin(link)
         let watcher = watchMemory(link)

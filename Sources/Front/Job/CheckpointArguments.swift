@@ -26,7 +26,7 @@ public struct CheckpointArguments: ParsableArguments {
     public var restart: String?
     @Option(help: "Stop, with a last checkpoint, when event time has come to this moment.")
     public var atWatermark: EventTime?
-    @Option(help: "How long a stop may take before the job is cancelled.")
+    @Option(help: "How long a stop may take, with all its attempts, before the job is cancelled.")
     public var timeout: Duration?
     @Option(help: "How long a cancelled job waits for tasks that are inside a function. By default 30s.")
     public var cancelTimeout: Duration?
@@ -41,6 +41,8 @@ public struct CheckpointArguments: ParsableArguments {
     public var claim = false
     @Flag(help: "Start from a snapshot although it holds state that the job no longer has. That state is lost.")
     public var dropUnclaimedState = false
+    @Flag(help: "Start from a snapshot although a job of another name has taken it.")
+    public var allowOtherJob = false
 
     public init() {}
 
@@ -83,6 +85,7 @@ public struct CheckpointArguments: ParsableArguments {
         options.dropsUnclaimedState = dropUnclaimedState
         options.repeatsOutput = repeatOutput
         options.claims = claim
+        options.allowsOtherJob = allowOtherJob
         settings.checkpoints = options
     }
 
@@ -105,6 +108,8 @@ public struct CheckpointArguments: ParsableArguments {
 /// How a job in the foreground is stopped.
 public struct StopPolicy: Sendable {
     public var mode = StopMode.suspend
+    /// How often a last checkpoint is tried before the job ends without it.
+    public static let attemptsMax = 3
     /// After so long a stop becomes a cancel; nil: never.
     public var timeout: Duration?
     /// Stops when event time has come so far.

@@ -21,7 +21,7 @@ extension JobMaster {
         var start = StartingPoint()
         if let options = settings.checkpoints, let store = job.store {
             try options.settings.validate()
-            try store.prepare()
+            lock = try store.prepare(for: "job \(job.jobName)")
             start = try startingPoint(options, store)
             // A directory of a higher number has files of the checkpoint to start from: they must not be written over.
             let newest = try store.highestNumber ?? 0
@@ -54,6 +54,14 @@ extension JobMaster {
     }
 
     private func check(_ snapshot: Snapshot) throws {
+        let (theirs, ours) = (snapshot.metadata.jobName, job.jobName)
+        guard theirs == ours || settings.checkpoints?.allowsOtherJob == true else {
+            throw ThalwegError(
+                .job, "the snapshot is that of another job",
+                detail: "\(snapshot.path) was taken by \"\(theirs)\", this job is \"\(ours)\"",
+                hint: "give each job a directory of its own; if it is the same job by another name, start it with "
+                    + "--allow-other-job")
+        }
         guard snapshot.metadata.maxParallelism == graph.maxParallelism else {
             throw ThalwegError(
                 .job, "the snapshot has another number of key groups",
@@ -91,13 +99,19 @@ extension JobMaster {
                 detail: "\(snapshot.path) is to be started from, \(store.path(of: newest)) is the newest",
                 hint: "start with --from latest, or give --repeat-output: remove what was published since first")
         }
+        if !options.repeatsOutput, let newer = try store.publishedAfter(snapshot) {
+            throw ThalwegError(
+                .job, "a newer checkpoint has published output that the job would write again",
+                detail: "\(snapshot.path) is to be started from, \(newer) lies beside it",
+                hint: "start from the newest one, or give --repeat-output: remove what was published since first, or "
+                    + "write elsewhere")
+        }
         return StartingPoint(snapshot: snapshot, isNoted: true)
     }
 
     private func freshStart(_ options: CheckpointOptions, _ store: CheckpointStore) throws -> StartingPoint {
         guard let newest = try store.latestCheckpointID else {
-            let record = try? store.startRecord()
-            return StartingPoint(isNoted: record != nil)
+            return try freshStartAfterAnother(options, store)
         }
         guard options.repeatsOutput else {
             throw ThalwegError(
@@ -107,6 +121,25 @@ extension JobMaster {
                     + "the old output first")
         }
         return StartingPoint(isNoted: true)
+    }
+
+    /// No checkpoint is there, but a run may have begun in the directory from a snapshot that lies elsewhere, and have
+    /// published what had been prepared for that.
+    private func freshStartAfterAnother(_ options: CheckpointOptions, _ store: CheckpointStore) throws -> StartingPoint
+    {
+        if options.repeatsOutput {
+            // A record that cannot be read is replaced too.
+            do { return StartingPoint(isNoted: try store.startRecord() != nil) } catch {
+                return StartingPoint(isNoted: true)
+            }
+        }
+        guard let record = try store.startRecord() else { return StartingPoint() }
+        guard let snapshot = record.snapshot else { return StartingPoint(isNoted: true) }
+        throw ThalwegError(
+            .job, "an earlier run began with a snapshot, whose output the job would write again",
+            detail: "in \(store.root) it began with \(snapshot) and has no checkpoint of its own",
+            hint: "go on with --from latest, name another directory, or begin anew with --repeat-output: remove the "
+                + "old output first")
     }
 
     /// The run before is continued: what it was allowed, this one is allowed too.

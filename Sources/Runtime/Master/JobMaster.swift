@@ -81,6 +81,8 @@ final class JobMaster {
     var failover: FailoverState
     /// Whether the checkpoints that earlier runs left have been removed.
     var hasTidied = false
+    /// Keeps other runs out of the directory of checkpoints.
+    var lock: (any FileLock)?
     /// Told every event before it is handled.
     var observe: ((MasterEvent) -> Void)?
     private(set) var outcome: Result<JobOutcome, any Error>?

@@ -17,6 +17,8 @@ struct PartsJob {
     var mishaps = Mishaps(at: [])
     var directory = "checkpoints"
     var repeatsOutput = false
+    var name = "parts"
+    var allowsOtherJob = false
     let disk: MemoryFileSystem
     let checkpoints: FaultyFileSystem
 
@@ -27,6 +29,7 @@ struct PartsJob {
 
     func makeExecution() throws -> JobExecution {
         let env = StreamEnvironment()
+        env.settings.jobName = name
         env.settings.parallelism = parallelism
         env.settings.batchCapacity = 16
         env.settings.restart = restart
@@ -35,6 +38,7 @@ struct PartsJob {
         options.settings.toleratedFailures = toleratedFailures
         options.settings.retained = retained
         options.repeatsOutput = repeatsOutput
+        options.allowsOtherJob = allowsOtherJob
         env.settings.checkpoints = options
         let mishaps = mishaps
         env.read(GeneratedSource(0..<numbers) { $0 }, name: "numbers")
