@@ -250,4 +250,40 @@ private let isFull = ProcessInfo.processInfo.environment["THALWEG_FULL"] == "1"
         #expect(second.persist != nil)
         #expect(throws: ThalwegError.self) { try second.persist?() }
     }
+
+    /// A file stands where a directory has to be.
+    @Test(arguments: ["data.csv/", "data.csv/out.csv", "data.csv/a/b/"])
+    func aPlaceInAFile(_ path: String) throws {
+        let sink = FileSink<Row>(path, format: try .csv(), fileSystem: MemoryFileSystem(["data.csv": "1\n"]))
+        let error = #expect(throws: ThalwegError.self) { try writer(sink) }
+        #expect(error?.kind == .job && error?.primary == "an output is to lie in a file")
+        #expect(error?.detail == "\(path): data.csv is a file, not a directory")
+    }
+
+    /// Parts that checkpoints stand for are left alone by a job that takes none; its own kind it replaces.
+    @Test func noPartsAmongThoseOfCheckpoints() throws {
+        let disk = MemoryFileSystem()
+        func writer(_ sink: FileSink<Row>) throws -> FileSinkWriter<Row> {
+            try sink.makeWriter(
+                SinkContext(name: "parts", subtask: 0, parallelism: 1, isRecoverable: false, wake: {}))
+        }
+        let plain = FileSink<Row>("out/", format: try .csv(), fileSystem: disk)
+        for _ in 0..<2 {
+            let first = try writer(plain)
+            try first.write(batch(0..<3))
+            try plain.commit(try first.prepare(request(0, isFinal: true)).committables)
+        }
+        #expect(disk.paths == ["out/part-0.csv"])
+        let exact = try self.writer(plain)
+        #expect(throws: ThalwegError.self, "its own check") { try exact.write(batch(0..<3)) }
+        disk["out/part-0.csv"] = nil
+        disk["out/part-0000000007-000-0000.csv"] = []
+        let error = #expect(throws: ThalwegError.self) { try writer(plain) }
+        #expect(error?.kind == .job && error?.detail == "out/part-0000000007-000-0000.csv")
+        #expect(error?.hint?.contains("--checkpoint-dir") == true)
+        #expect(disk.paths == ["out/part-0000000007-000-0000.csv"])
+        disk["out/part-0000000007-000-0000.csv"] = nil
+        disk["out/day=1/part-0000000002-000-0000.csv"] = []
+        #expect(throws: ThalwegError.self) { try writer(plain.partitioned { "day=\($0.day)" }) }
+    }
 }

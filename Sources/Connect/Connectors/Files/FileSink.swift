@@ -93,6 +93,7 @@ public struct FileSink<Element: Sendable>: Sink {
                     hint: "begin it with _ so that sources pass over it, such as _SUCCESS")
             }
         }
+        try checkDirectories()
         guard !place.isDirectory else { return }
         guard rolling == nil, partition == nil else {
             throw ThalwegError(
@@ -108,6 +109,17 @@ public struct FileSink<Element: Sendable>: Sink {
             throw ThalwegError(
                 .job, "an output is not a plain file", detail: "\(path) is \(kind)",
                 hint: "an output is replaced as a whole: name a plain file, or write to .print() for standard output")
+        }
+    }
+
+    /// A file may stand where a directory has to be.
+    private func checkDirectories() throws(ThalwegError) {
+        for slash in path.indices where path[slash] == "/" && slash != path.startIndex {
+            let directory = String(path[..<slash])
+            guard (try? fileSystem.byteCount(of: directory)) != nil else { continue }
+            throw ThalwegError(
+                .job, "an output is to lie in a file", detail: "\(path): \(directory) is a file, not a directory",
+                hint: "name another place, or remove the file")
         }
     }
 

@@ -43,6 +43,7 @@ public final class FileSinkWriter<Element>: SinkWriter where Element: Sendable {
         place = sink.place
         policy = sink.rolling ?? (context.isRecoverable && sink.place.isDirectory ? .everyCheckpoint : .never)
         writer = try sink.format.makeWriter()
+        if !context.isRecoverable { try checkExactlyOnce() }
         // A place that cannot be written to is best found now. A file that is there may be one to go on with.
         guard isWrittenAlways, try sink.fileSystem.byteCountIfThere(of: newPath()) == nil else { return }
         do throws(ThalwegError) { _ = try file(of: "") } catch {
@@ -78,6 +79,17 @@ public final class FileSinkWriter<Element>: SinkWriter where Element: Sendable {
             .job, "an output holds records that the job would write again",
             detail: part + (checkpoint.map { " is newer than checkpoint \($0)" } ?? " was there before the job began"),
             hint: "start with --from latest, remove what is too new, or write beside it with --repeat-output")
+    }
+
+    /// Refuses to write among parts that checkpoints stand for: a job with these would take ours for its own, and
+    /// readers could not tell what counts once.
+    private func checkExactlyOnce() throws(ThalwegError) {
+        guard place.isDirectory, sink.fileSystem.isDirectory(place.path),
+            let part = try publishedPart(after: 0, in: place.path, depth: 0)
+        else { return }
+        throw ThalwegError(
+            .job, "an output holds the records of a job with checkpoints, and this one takes none", detail: part,
+            hint: "go on with that job's checkpoints (--checkpoint-dir), name another directory, or remove the parts")
     }
 
     private func publishedPart(
