@@ -131,6 +131,85 @@ import Testing
         #expect(process.terminationStatus == 143 && stage.log.count == 1)
     }
 
+    /// Started by `nohup`, it and its job survive the terminal.
+    @Test func aHangupThatIsIgnoredStaysIgnored() throws {
+        let stage = try Stage(
+            "trap 'exit 5' TERM\necho ready $(grep SigIgn /proc/$$/status | cut -f2)\nwhile :; do sleep 0.02; done\n")
+        let (process, output) = (Process(), Pipe())
+        process.executableURL = URL(fileURLWithPath: "/bin/sh")
+        process.arguments = [
+            "-c", "trap '' HUP; exec \(Self.tool.path) run --supervise \(stage.job) --checkpoint-dir state",
+        ]
+        process.standardOutput = output
+        try process.run()
+        let ready = String(decoding: output.fileHandleForReading.availableData, as: UTF8.self)
+        // The job ignores it too: signal 1 is bit 0.
+        let mask = try #require(UInt64(ready.dropFirst("ready ".count).dropLast(), radix: 16), "\(ready)")
+        #expect(mask & 1 == 1)
+        kill(process.processIdentifier, SIGHUP)
+        process.terminate()
+        process.waitUntilExit()
+        // Had the hangup been handed on, the job would have died of it.
+        #expect(process.terminationStatus == 5 && stage.log.count == 1)
+    }
+
+    /// GNU's `timeout` signals the process, then its group: that is one wish to stop.
+    @Test func aSignalThatComesTwiceStopsAndDoesNotCancel() throws {
+        let stage = try Stage("")
+        let state = stage.folder + "/state"
+        let (process, output, errors) = try start([
+            "nexmark", "run", "--query", "q0", "--events", "2000000000", "--checkpoint-dir", state,
+            "--checkpoint-interval", "20ms",
+        ])
+        var rounds = 0
+        while !FileManager.default.fileExists(atPath: state + "/chk-1"), rounds < 100_000, process.isRunning {
+            rounds += 1
+            sched_yield()
+        }
+        for _ in 0..<2 { kill(process.processIdentifier, SIGTERM) }
+        process.waitUntilExit()
+        let told = String(decoding: errors.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
+        #expect(process.terminationStatus == 0, "\(told)")
+        let line = String(decoding: output.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
+        #expect(line.contains("stopped: suspend snapshot"), "\(line)")
+    }
+
+    /// Two runs never share a directory of checkpoints, though the supervisor of the first one is dead.
+    @Test func aSecondRunIsToldWhoHasTheDirectory() throws {
+        let stage = try Stage("")
+        let state = stage.folder + "/state"
+        let arguments = [
+            "nexmark", "run", "--query", "q0", "--events", "2000000000", "--checkpoint-dir", state,
+            "--checkpoint-interval", "20ms", "--from", "latest",
+        ]
+        let (first, _, _) = try start(arguments)
+        defer {
+            kill(first.processIdentifier, SIGKILL)
+            first.waitUntilExit()
+        }
+        var rounds = 0
+        while !FileManager.default.fileExists(atPath: state + "/chk-1"), rounds < 100_000, first.isRunning {
+            rounds += 1
+            sched_yield()
+        }
+        let second = try run(arguments)
+        #expect(second.code == 1)
+        #expect(
+            second.errors.contains("another run is at work") && second.errors.contains("\(first.processIdentifier) on"))
+    }
+
+    @Test(arguments: [
+        ["--query", "q99"], ["--query", "q0", "--parallelism", "0"], ["--query", "q0", "--parallelism", "1000"],
+        ["--query", "q0", "--set", "batch-capacity=none"], ["--query", "q0", "--set", "nonsense=1"],
+        ["--query", "q0", "--memory", "1k"], ["--query", "q0", "--memory", "lots"],
+        ["--query", "q0", "--memory-limit", "warn"], ["--query", "q0", "--retain", "0"],
+        ["--query", "q0", "--checkpoint-interval", "soon"],
+    ])
+    func wrongValuesAreWrongUsage(_ options: [String]) throws {
+        let (code, errors) = try run(["nexmark", "run", "--events", "1"] + options)
+        #expect(code == 64 && errors.contains("Error: "), "\(errors)")
+    }
+
     @Test func wrongUsage() throws {
         let stage = try Stage("exit 0\n")
         let (code, errors) = try supervise(stage, "sometimes")

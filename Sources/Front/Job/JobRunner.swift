@@ -19,7 +19,7 @@ public struct JobRunner {
         case progress
         /// Only a report as JSON on standard output at the end.
         case json
-        /// Only what people should know of the job, such as restarts and refused checkpoints, on standard error.
+        /// Only what people should know of the job, such as restarts, on standard error.
         case notices
         /// Nothing.
         case quiet
@@ -38,9 +38,11 @@ public struct JobRunner {
     }
 
     /// Runs the job until it ends or the process is told to stop: by SIGINT or SIGTERM, which take a last checkpoint
-    /// when the job has a directory for them; a second signal cancels.
+    /// when the job has a directory for them; a second signal cancels. A last checkpoint that fails is tried again,
+    /// ``StopPolicy/attemptsMax`` times in all; then the job ends without it.
     ///
-    /// - Throws: the job's failure, or `ExitCode(130)` when it was cancelled.
+    /// - Throws: the job's failure, `ThalwegError(.task)` when it was ended without a last checkpoint, or
+    ///   `ExitCode(130)` when it was cancelled.
     @discardableResult
     public func run(on scheduler: any TaskScheduler = WorkerPool()) async throws -> JobReport {
         try await run(try environment.makeExecution(), on: scheduler)
@@ -60,13 +62,15 @@ public struct JobRunner {
             execution.notices.listen { if $0.hasPrefix(MemoryWatch.warning) { ProgressLine.write("\($0)\n") } }
         }
         let result: Result<JobOutcome, any Error>
-        do { result = .success(try await runHeedingSignals(execution, on: scheduler)) } catch {
+        let stop = StopAttempt(execution, stopping)
+        do { result = .success(try await runHeedingSignals(execution, stop, on: scheduler)) } catch {
             result = .failure(error)
         }
         progress?.stop()
         var report = JobReport(of: execution, seconds: start.secondsSince)
         switch result {
         case .failure(is CancellationError):
+            if let failure = stop.failure { throw failure }
             let kept = environment.settings.checkpoints == nil ? "nothing was published" : "no last checkpoint"
             ProgressLine.write("cancelled: \(kept)\n")
             throw ExitCode(130)
@@ -92,21 +96,22 @@ public struct JobRunner {
 
     /// The job beside what listens for signals and for event time.
     private func runHeedingSignals(
-        _ execution: JobExecution, on scheduler: any TaskScheduler
+        _ execution: JobExecution, _ stop: StopAttempt, on scheduler: any TaskScheduler
     ) async throws -> JobOutcome {
-        let stopping = stopping
-        let watch = Self.watch(execution, stopping)
+        let watch = Self.watch(execution, stop)
         defer { watch?.stop() }
         // Before the job begins, so that it never runs without heeding them.
         let signals = await UnixSignalsSequence(trapping: .sigint, .sigterm)
+        let isPossible = stopping.isPossible
         return try await withThrowingTaskGroup(of: JobOutcome?.self) { group in
             group.addTask { try await execution.run(on: scheduler) }
             group.addTask {
-                var isFirst = true
-                for await _ in signals {
-                    if isFirst && stopping.isPossible {
+                var (isFirst, echoes) = (true, SignalEchoes())
+                let start = MonotonicTime.now
+                for await signal in signals where !echoes.isEcho(signal, at: start.secondsSince) {
+                    if isFirst && isPossible {
                         ProgressLine.write("\nstopping; once more cancels\n")
-                        Task { await Self.stop(execution, stopping) }
+                        Task { await stop.run() }
                     } else {
                         execution.cancel()
                     }
@@ -121,8 +126,8 @@ public struct JobRunner {
     }
 
     /// Stops the job when event time has come far enough.
-    private static func watch(_ execution: JobExecution, _ policy: StopPolicy) -> Ticker? {
-        guard let moment = policy.watermark else { return nil }
+    private static func watch(_ execution: JobExecution, _ stop: StopAttempt) -> Ticker? {
+        guard let moment = stop.policy.watermark else { return nil }
         let ticker = Ticker()
         let stops = Counter()
         ticker.start(every: .milliseconds(10)) {
@@ -130,26 +135,8 @@ public struct JobRunner {
                 return
             }
             stops.add(1)
-            Task { await stop(execution, policy) }
+            Task { await stop.run() }
         }
         return ticker
-    }
-
-    private static func stop(_ execution: JobExecution, _ policy: StopPolicy) async {
-        let escalation = policy.timeout.map { timeout in
-            let ticker = Ticker()
-            ticker.start(every: timeout) {
-                ProgressLine.write("the stop took longer than \(timeout): cancelling\n")
-                execution.cancel()
-                ticker.stop()
-            }
-            return ticker
-        }
-        do { try await execution.stop(policy.mode) } catch {
-            // After a cancel, and when it has come to its end meanwhile, the job says itself how it ended.
-            let hasEnded = (error as? ThalwegError)?.primary == JobExecution.hasEnded.primary
-            if !execution.isCancelled && !hasEnded { ProgressLine.write("not stopped, the job goes on: \(error)\n") }
-        }
-        escalation?.stop()
     }
 }

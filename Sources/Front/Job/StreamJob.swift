@@ -62,12 +62,18 @@ struct RunCommand<Job: StreamJob>: AsyncParsableCommand {
     @OptionGroup(title: "Memory") var memory: MemoryArguments
     @OptionGroup(title: "Checkpoints and stops") var checkpoints: CheckpointArguments
 
-    mutating func run() async throws {
+    func validate() throws { try Usage.check { try settings().validate() } }
+
+    private func settings() throws -> ExecutionSettings {
         var settings = try options.settings()
         settings.jobName = Job.jobName
         try memory.apply(to: &settings)
         try checkpoints.apply(to: &settings)
-        let environment = StreamEnvironment(settings: settings)
+        return settings
+    }
+
+    mutating func run() async throws {
+        let environment = StreamEnvironment(settings: try settings())
         try job.build(environment)
         try await JobRunner(
             name: Job.jobName, environment: environment, output: options.reportStyle, stopping: checkpoints.stopPolicy
@@ -87,6 +93,8 @@ struct PlanCommand<Job: StreamJob>: AsyncParsableCommand {
     @OptionGroup(title: "Job options") var job: Job
     @OptionGroup(title: "Engine options") var options: EngineOptions
     @Option(help: "text, json, or dot (Graphviz).") var format = Format.text
+
+    func validate() throws { try Usage.check { try options.settings().validate() } }
 
     mutating func run() async throws {
         let environment = StreamEnvironment(settings: try options.settings())
@@ -124,6 +132,19 @@ struct EngineOptions: ParsableArguments {
 }
 
 extension ExecutionSettings {
+    /// Looks for settings that are wrong whatever the job is.
+    ///
+    /// - Throws: `ThalwegError(.job)` for the first one.
+    public func validate() throws {
+        guard parallelism >= 1, parallelism <= maxParallelism else {
+            throw ThalwegError(
+                .job, "the parallelism is out of range", detail: "\(parallelism) is not in 1...\(maxParallelism)",
+                hint: "the upper bound is max-parallelism, the number of key groups")
+        }
+        try checkpoints?.settings.validate()
+        if let memory { _ = try MemoryPlan(memory.configuration) }
+    }
+
     /// Applies `key=value`.
     ///
     /// - Throws: `ThalwegError(.job)` naming the known keys.

@@ -42,11 +42,14 @@ struct ConfigExplainCommand: ParsableCommand {
     }
 
     func run() throws {
-        var settings = ExecutionSettings()
-        for assignment in assignments { try settings.set(assignment) }
-        try MemoryArguments.setProcess(memory, in: &settings)
-        let plan = try MemoryPlan(
-            settings.memory?.configuration ?? MemoryConfiguration(), defaults: defaults == .flink ? .flink : .thalweg)
+        let plan = try Usage.check {
+            var settings = ExecutionSettings()
+            for assignment in assignments { try settings.set(assignment) }
+            try MemoryArguments.setProcess(memory, in: &settings)
+            return try MemoryPlan(
+                settings.memory?.configuration ?? MemoryConfiguration(),
+                defaults: defaults == .flink ? .flink : .thalweg)
+        }
         guard json else { return print(plan.text, terminator: "") }
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]

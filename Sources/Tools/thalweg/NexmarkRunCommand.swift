@@ -59,12 +59,25 @@ struct NexmarkRunCommand: AsyncParsableCommand {
     func validate() throws {
         guard (input == nil) != (events == nil) else { throw ValidationError("give either --input or --events") }
         if let events, events < 0 { throw ValidationError("--events must not be negative, not \(events)") }
-        guard parallelism >= 1 else { throw ValidationError("--parallelism must be at least 1, not \(parallelism)") }
         if golden != nil && sink != nil { throw ValidationError("give either --golden or --sink") }
         if golden != nil && checkpoints.from != nil {
             throw ValidationError("--golden shows whole runs only: with --from use --sink")
         }
         if fullRows && input != nil { throw ValidationError("--full-rows goes with --events") }
+        try Usage.check {
+            _ = try NexmarkQueries.named(query)
+            try settings().validate()
+        }
+    }
+
+    private func settings() throws -> ExecutionSettings {
+        var settings = ExecutionSettings()
+        settings.parallelism = parallelism
+        for assignment in assignments { try settings.set(assignment) }
+        settings.jobName = "nexmark-\(query)"
+        try memory.apply(to: &settings)
+        try checkpoints.apply(to: &settings)
+        return settings
     }
 
     func run() async throws {
@@ -74,12 +87,7 @@ struct NexmarkRunCommand: AsyncParsableCommand {
             ?? .generator(events: events ?? 0, seed: seed, fullRows: fullRows)
         let file = try golden.map { try OutputFile($0) }
         let result = NexmarkResult()
-        let env = StreamEnvironment()
-        env.settings.parallelism = parallelism
-        for assignment in assignments { try env.settings.set(assignment) }
-        env.settings.jobName = "nexmark-\(self.query)"
-        try memory.apply(to: &env.settings)
-        try checkpoints.apply(to: &env.settings)
+        let env = StreamEnvironment(settings: try settings())
         let output: NexmarkOutput = sink.map { .files($0) } ?? (file == nil ? .blackHole : .result(result))
         try query.build(input, to: output, in: env)
         let summary = try await RunSummary.run(self.query, events: events, in: env, stopping: checkpoints.stopPolicy)

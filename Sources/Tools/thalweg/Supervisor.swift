@@ -31,7 +31,7 @@ struct Supervisor {
         Self.child.store(0, ordering: .relaxed)
         Self.asked.store(0, ordering: .relaxed)
         Self.isOwed.store(false, ordering: .relaxed)
-        for number in Self.handedOn {
+        for number in Self.handedOn where !Self.isIgnored(number) {
             // Only async-signal-safe calls: atomics, and sending a signal.
             Glibc.signal(number) { received in
                 Supervisor.asked.store(received, ordering: .sequentiallyConsistent)
@@ -65,6 +65,14 @@ struct Supervisor {
             if let signal = Self.waitUntil(moment, clock) { return 128 + signal }
             state.restarted(region: -1, now: clock.now)
         }
+    }
+
+    /// Whether this process was started to ignore a signal, as by `nohup`: then it does, and so does its child.
+    private static func isIgnored(_ number: Int32) -> Bool {
+        var current = sigaction()
+        guard sigaction(number, nil, &current) == 0 else { return false }
+        return unsafeBitCast(current.__sigaction_handler.sa_handler, to: Int.self)
+            == unsafeBitCast(SIG_IGN, to: Int.self)
     }
 
     /// Tells the child, if there is one, of a signal that it was not told of. The handler does it, and whoever has just

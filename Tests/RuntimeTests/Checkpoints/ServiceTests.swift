@@ -45,7 +45,9 @@ import ThalwegTesting
     @Test(.timeLimit(.minutes(2)))
     func aLastCheckpointThatFailsHoldsUpNothing() async throws {
         let (disk, collected) = (FaultyFileSystem(MemoryFileSystem(), DiskFaults()), Collected<Int64>())
-        let service = try JobService(environment(ManualScript([[.emit([1])]]), collected, disk))
+        let log = Log()
+        let service = try JobService(
+            environment(ManualScript([[.emit([1])]]), collected, disk), logger: Logger(label: "job") { _ in log })
         let group = ServiceGroup(services: [service], logger: Logger(label: "test"))
         let run = Task { try await group.run() }
         while service.execution.metrics.total(of: 1, \.recordsIn) < 1 { await Task.yield() }
@@ -53,6 +55,8 @@ import ThalwegTesting
         await group.triggerGracefulShutdown()
         try await run.value
         #expect(collected.elements.isEmpty)
+        let told = log.lines.filter { $0.hasPrefix("error: no last checkpoint: ") }
+        #expect(told.count == 1 && told[0].contains("the disk is full"), "\(log.lines)")
     }
 
     /// Without checkpoints there is nothing to stop with: the job is cancelled, and that is no failure.
@@ -82,4 +86,23 @@ import ThalwegTesting
         try await run.value
         #expect(collected.elements.isEmpty)
     }
+}
+
+/// Keeps what is logged.
+private struct Log: LogHandler {
+    private final class Kept: Sendable {
+        let lines = Mutex<[String]>([])
+    }
+    private let kept = Kept()
+    var lines: [String] { kept.lines.withLock { $0 } }
+    var metadata: Logger.Metadata = [:]
+    var logLevel = Logger.Level.info
+    subscript(metadataKey key: String) -> Logger.Metadata.Value? {
+        get { metadata[key] }
+        set { metadata[key] = newValue }
+    }
+    func log(
+        level: Logger.Level, message: Logger.Message, metadata: Logger.Metadata?, source: String, file: String,
+        function: String, line: UInt
+    ) { kept.lines.withLock { $0.append("\(level): \(message)") } }
 }
