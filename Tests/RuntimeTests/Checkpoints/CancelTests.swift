@@ -44,25 +44,54 @@ private final class Trap: Sendable {
 
     private func parts(_ disk: MemoryFileSystem) -> [String] { disk.paths.filter { $0.hasPrefix("out/part-") } }
 
+    /// The time-out is that of the job's clock, which the test moves.
     @Test(arguments: [nil, 2])
     func endsWithoutATaskThatIsStuck(_ interval: Int64?) async throws {
-        let (trap, disk) = (Trap(), MemoryFileSystem())
+        let (trap, disk, clock) = (Trap(), MemoryFileSystem(), ManualClock())
         defer { trap.open() }
         let execution = try execution(trap, disk, interval: interval)
-        let run = Task { try await within { try await execution.run(on: WorkerPool(workers: 2)) } }
-        while trap.held == 0 { await Task.yield() }
+        let isOver = Atomic<Bool>(false)
+        let run = Task {
+            defer { isOver.store(true, ordering: .releasing) }
+            try await within { try await execution.run(on: WorkerPool(workers: 2, clock: clock)) }
+        }
+        while trap.held == 0 {
+            clock.advance(by: .milliseconds(1))
+            await Task.yield()
+        }
         execution.cancel()
+        while !isOver.load(ordering: .acquiring) {
+            clock.advance(by: .milliseconds(1))
+            await Task.yield()
+        }
         // A commit that had begun may come to its end.
         let error = await #expect(throws: (any Error).self) { try await run.value }
         #expect(error is CancellationError, "\(String(describing: error))")
         let published = parts(disk)
         let notice = try #require(execution.notices.lines.last)
         #expect(notice.contains("numbers -> stuck -> parts/1"), "\(notice)")
-        #expect(!notice.contains("/0"), "only the task that is stuck is named: \(notice)")
         trap.open()
         while trap.held > 0 { await Task.yield() }
         #expect(parts(disk) == published)
         if interval == nil { #expect(published == []) }
+    }
+
+    /// The others have returned: only the task that is stuck is named.
+    @Test func namesTheTaskThatIsStuck() async throws {
+        let execution = try execution(Trap(), MemoryFileSystem(), interval: 2)
+        let isStuck = Atomic<Bool>(false)
+        let observer = Holdup { turn in
+            if execution.checkpoints.completed.value >= 2, !isStuck.exchange(true, ordering: .relaxed) {
+                execution.cancel()
+            }
+            if isStuck.load(ordering: .relaxed), case .task(_, subtask: 1, _) = turn { return .skip }
+            return .go
+        }
+        await #expect(throws: CancellationError.self) {
+            try await execution.run(on: CountingJob.scheduler(1, observer))
+        }
+        let notice = try #require(execution.notices.lines.last)
+        #expect(notice.contains("without numbers -> stuck -> parts/1: no return"), "\(notice)")
     }
 
     /// All tasks return: the job names nobody.
