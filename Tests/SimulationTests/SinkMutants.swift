@@ -149,7 +149,7 @@ struct MutantDisk: FileSystem {
 
         func write(_ bytes: UnsafeRawBufferPointer) throws(ThalwegError) {
             writes += 1
-            if bug == .losesWrites, isSegment, writes == 2 { return }
+            if bug == .losesWrites, isSegment, writes == 1 { return }
             if bug == .damagesSegments, isSegment, bytes.count > 40 {
                 var copy = Array(bytes)
                 copy[copy.count / 2] ^= 1
