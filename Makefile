@@ -57,9 +57,9 @@ stop-test: setup ## Stops jobs 100 times, kills them while they stop, and kills 
 		--records 40000 $$([ $$order = key-ordered ] && echo --in-order priced:0:1) --command ".build/release/pricing \
 		--orders 40000 --order $$order --output {out}/priced/ --rejected {out}/rejected/" || exit 1; done
 
-checks: setup ## Measures bounds that the documentation gives: calls elsewhere, time to live, union lists, cancels.
+checks: setup ## Measures bounds that the documentation gives: calls elsewhere, time to live, union lists, cancels, rows on disk.
 	swift build -c release --product thalweg-bench --package-path Benchmarks --scratch-path .build
-	for check in async ttl union cancel; do .build/release/thalweg-bench check $$check || exit 1; done
+	for check in async ttl union cancel runs; do .build/release/thalweg-bench check $$check || exit 1; done
 
 bench: setup ## Measures the engine side by side with Flink, then what side outputs and hand-over cost.
 	swift build -c release --product thalweg

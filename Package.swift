@@ -147,6 +147,7 @@ let package = Package(
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ]),
         proof("SavepointTests", on: ["Thalweg", "ThalwegSavepoint", "ThalwegSavepointStreams", "ThalwegTesting"]),
+        proof("UpgradeTests", on: ["Thalweg", "ThalwegTesting"]),
         proof("ConnectTests", on: ["Thalweg", "ThalwegTesting"]),
         proof("PostgresTests", on: ["Thalweg", "ThalwegTesting", "ThalwegPostgres"]),
         proof("NexmarkTests", on: ["ThalwegNexmark", "ThalwegTesting"], resources: [.copy("Fixtures")]),

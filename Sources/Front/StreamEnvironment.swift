@@ -6,6 +6,7 @@ import ThalwegGraph
 import ThalwegOperator
 import ThalwegOperators
 import ThalwegRuntime
+import ThalwegStorage
 
 /// Collects the steps of a job and runs it.
 ///
@@ -41,6 +42,7 @@ public final class StreamEnvironment {
             StreamNode(
                 id: id, name: name ?? source.kind, kind: "source", parallelismMax: source.parallelismMax, inputs: [],
                 outputs: policy.outputs, details: ["connector": source.kind], boundedness: source.boundedness,
+                declareStates: { states in try SourceOperator<S>.declare(&states) },
                 makeCoordinator: { try SourceCoordinator(source, $0) },
                 factory: { context in
                     guard let link = context.sourceLink else {
@@ -56,6 +58,19 @@ public final class StreamEnvironment {
     /// What the job consists of and how it would run.
     public func makePlan() throws(ThalwegError) -> JobPlan {
         JobPlan(try JobGraph(graph, parallelism: settings.parallelism, maxParallelism: settings.maxParallelism))
+    }
+
+    /// What the job would make of a snapshot, decided as a start from it decides (D11).
+    ///
+    /// - Parameter path: of a checkpoint, of its metadata, or of a directory of checkpoints: then its newest one.
+    public func makeUpgradePlan(
+        against path: String, fileSystem: any FileSystem = LocalFileSystem()
+    ) throws -> UpgradePlan {
+        let graph = try JobGraph(
+            graph, parallelism: settings.parallelism, maxParallelism: settings.maxParallelism)
+        return try UpgradePlan(
+            graph, batchCapacity: settings.batchCapacity,
+            against: try CheckpointStore(root: path, fileSystem: fileSystem).load(path))
     }
 
     /// Builds the job; the result can be run once and watched through its metrics.

@@ -6,6 +6,7 @@ import ThalwegBase
 import ThalwegControl
 import ThalwegGraph
 import ThalwegOperator
+import ThalwegState
 import ThalwegStorage
 
 /// How a job runs: a value.
@@ -30,6 +31,8 @@ public struct ExecutionSettings: Sendable {
     public var seed: UInt64 = 0
     /// What memory the process may use, and for what; nil: nobody watches it.
     public var memory: MemorySettings?
+    /// How much memory keyed state may have.
+    public var state = StateSettings()
     /// How much a channel between tasks holds.
     var channels = ChannelLimits()
     /// How long a job that ends waits for tasks that are inside a function of the user; then it ends without them.
@@ -76,6 +79,8 @@ public final class JobMetrics: Sendable {
     private let table = Guarded<[Int: [Int: OperatorMetrics]]>([:])
     /// What memory is used for.
     public let memory = MemoryMetrics()
+    /// What has happened to rows of keyed state that memory has no room for.
+    public let rows = RowMetrics()
 
     public init() {}
 
@@ -154,10 +159,18 @@ public final class JobExecution: Sendable {
         let wakers = WakeTable(count: graph.taskCount)
         let masterWake = MasterWake()
         let background = scheduler.makeBackground()
+        let store = settings.checkpoints.map { CheckpointStore(root: $0.directory, fileSystem: $0.fileSystem) }
+        // Without checkpoints nobody but the tasks needs the files in which rows rest.
+        let files = store ?? settings.state.store()
+        let leases = store == nil ? RunLeases(removing: { path in files.removeRun(path) }) : RunLeases()
+        let place = try graph.rowPlace(
+            settings, managedBytes: memoryPlan?.bytes(of: .managed), store: files, leases: leases,
+            metrics: metrics.rows, background: background)
+        defer { if store == nil { place?.removeAll() } }
         let link = JobLink(
             jobName: settings.jobName, maxParallelism: graph.maxParallelism,
-            store: settings.checkpoints.map { CheckpointStore(root: $0.directory, fileSystem: $0.fileSystem) },
-            background: background, nanoseconds: scheduler.nanoseconds, checkpoints: checkpoints, notices: notices,
+            store: store, leases: leases, rowPlace: place, background: background,
+            nanoseconds: scheduler.nanoseconds, checkpoints: checkpoints, notices: notices,
             wakeMaster: { masterWake() })
         let master = try JobMaster(
             graph, settings, clock: scheduler.clock, metrics: metrics, job: link, wakers: wakers)
@@ -166,8 +179,11 @@ public final class JobExecution: Sendable {
         begin(link)
         let watcher = watchMemory(link)
         defer { watcher?.stop() }
-        return try await scheduler.run(
+        let outcome = try await scheduler.run(
             ScheduledJob(master: master, link: link, wakers: wakers, background: background, masterWake: masterWake))
+        // What the tasks built on is needed no more; what stays now goes at the next start.
+        try? store?.removeUnreferenced()
+        return outcome
     }
 
     // MARK: While it runs

@@ -12,7 +12,7 @@ import Thalweg
 ///     }
 ///     let result = try await Simulation(scenario).run(seed: 7)
 public struct Scenario: Sendable {
-    public let name: String
+    public private(set) var name: String
     /// The number of records of the workload, if a plan does not say otherwise.
     public var records: Int
     /// Declares the job, from sources and sinks of the world. Called once for each life of the process. The workload
@@ -41,6 +41,13 @@ public struct Scenario: Sendable {
         self.name = name
         self.records = records
         self.build = build
+    }
+
+    /// The same scenario under another name.
+    public func named(_ name: String) -> Scenario {
+        var scenario = self
+        scenario.name = name
+        return scenario
     }
 }
 

@@ -9,9 +9,9 @@ public protocol ScenarioProvider: SendableMetatype {
     static var scenarios: [Scenario] { get }
 }
 
-/// The built-in scenario.
+/// The built-in scenarios.
 public enum BuiltInScenarios: ScenarioProvider {
-    public static var scenarios: [Scenario] { [WindowedScenario.make()] }
+    public static var scenarios: [Scenario] { [WindowedScenario.make(), WindowedScenario.spilling()] }
 }
 
 /// `simulate --seed N --count M`: runs scenarios under faults; a failing seed is shrunk and printed with the line that

@@ -72,6 +72,13 @@ public enum WindowedScenario {
         }
     }
 
+    /// The same job with so little memory for keyed state that all of it rests in files.
+    public static func spilling(records: Int = 240) -> Scenario {
+        var scenario = make(records: records)
+        scenario.adjust = { $0.state.budgetBytes = 6 * StateSettings.taskBytesMin }
+        return scenario.named("spilling")
+    }
+
     /// The stages between source and sink.
     public static func totals(_ readings: DataStream<Reading>) throws -> DataStream<String> {
         try grouped(windows(readings)).process(GroupTotals(), name: "groups")

@@ -98,6 +98,52 @@ struct AuctionBidder: Codable, Hashable, Sendable { var auction: Int64, bidder: 
         #expect(try zero.encode(.infinity).lexicographicallyPrecedes(zero.encode(.nan)))
     }
 
+    private func checkComparator<Key: Sampled>(_: Key.Type, _ location: SourceLocation = #_sourceLocation) throws {
+        let (encoder, order) = (try KeyEncoder<Key>(), try KeyComparator<Key>(.learn()))
+        var random = SeededRandom(seed: 11)
+        let keys = (0..<120).map { _ in random.of(Key.self) }
+        let encoded = try keys.map { try encoder.encode($0) }
+        for left in keys.indices {
+            for right in keys.indices {
+                #expect(
+                    order.precedes(keys[left], keys[right]) == encoded[left].lexicographicallyPrecedes(encoded[right]),
+                    "\(keys[left]) \(keys[right])", sourceLocation: location)
+            }
+        }
+    }
+
+    @Test func keysCompareAsTheirBytes() throws {
+        try checkComparator(Bool.self)
+        try checkComparator(Int8.self)
+        try checkComparator(Int16.self)
+        try checkComparator(Int32.self)
+        try checkComparator(Int64.self)
+        try checkComparator(Int.self)
+        try checkComparator(UInt8.self)
+        try checkComparator(UInt16.self)
+        try checkComparator(UInt32.self)
+        try checkComparator(UInt64.self)
+        try checkComparator(UInt.self)
+        try checkComparator(Double.self)
+        try checkComparator(Float.self)
+        try checkComparator(String.self)
+        try checkComparator(EventTime.self)
+        try checkComparator(Side.self)
+        try checkComparator(Level.self)
+        try checkComparator(UserID.self)
+        try checkComparator(Arrays.self)
+        try checkComparator(Optionals.self)
+        try checkComparator(Nested2.self)
+        try checkComparator(Scalars.self)
+        try checkComparator(PairKey.self)
+        let doubles = try KeyComparator<Double>(.learn())
+        #expect(!doubles.precedes(-0.0, 0.0) && !doubles.precedes(0.0, -0.0) && doubles.precedes(.infinity, .nan))
+        #expect(!doubles.precedes(.nan, -.nan) && !doubles.precedes(-.nan, .nan))
+        let error = #expect(throws: ThalwegError.self) { try KeyComparator<Shape>(.learn()) }
+        #expect(error?.kind == .job)
+        #expect(throws: ThalwegError.self) { try KeyComparator<WithShape>(.learn()) }
+    }
+
     @Test func everyKeyComesBack() throws {
         try checkRoundTrip(Bool.self)
         try checkRoundTrip(Side.self)

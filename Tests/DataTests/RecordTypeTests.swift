@@ -33,21 +33,25 @@ import ThalwegData
 
     @Test func optionalsOfEverythingAreProven() throws {
         let point = "{x: double, y: double}"
+        let (side, level) = (#"enum(string: "?", buy, sell)"#, #"enum(int64: "-5", 0, 7000000000)"#)
         let padded = "{a: int8, b: int64, flag: bool, c: int32, other: bool, d: int16, e: double, f: uint8}"
         try expectProven(
             Optionals.self,
             """
             {bool: bool?, i8: int8?, i16: int16?, i32: int32?, i64: int64?, u64: uint64?, float: float?, \
-            double: double?, string: string?, time: time?, side: enum(string)?, level: enum(int64)?, \
-            only: enum(string)?, point: \(point)?, label: {text: string, weight: int8}?, list: [int64]?, \
-            strings: [string]?, padded: \(padded)?, empty: {}?}
+            double: double?, string: string?, time: time?, side: \(side)?, \
+            level: \(level)?, only: enum(string: one)?, point: \(point)?, \
+            label: {text: string, weight: int8}?, list: [int64]?, strings: [string]?, padded: \(padded)?, empty: {}?}
             """)
         try expectProven(Nested2.self, "{a: int64??, b: string??, c: bool??, d: \(point)??}")
         try expectProven(Box<Int8?>.self, "{before: bool, content: int8?, after: int16}")
     }
 
     @Test func listsAndNestedRecordsAreProven() throws {
-        try expectProven(Enums.self, "{side: enum(string), level: enum(int64), only: enum(string), count: int64}")
+        try expectProven(
+            Enums.self,
+            #"{side: enum(string: "?", buy, sell), level: enum(int64: "-5", 0, 7000000000), "#
+                + "only: enum(string: one), count: int64}")
         try expectProven(
             Wrapper.self, "{id: int64, inner: {deep: {flag: bool, names: [string], id: int64?}, n: int32}}")
         try expectProven(
@@ -65,7 +69,7 @@ import ThalwegData
         try expectProven(String.self, "string")
         try expectProven(EventTime.self, "time")
         try expectProven(UserID.self, "int64")
-        try expectProven(Side.self, "enum(string)")
+        try expectProven(Side.self, #"enum(string: "?", buy, sell)"#)
         try expectProven([Int?].self, "[int64?]")
         try expectProven(Int?.self, "int64?")
     }

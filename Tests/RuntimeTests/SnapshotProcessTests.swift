@@ -5,17 +5,25 @@ import Testing
 import Thalweg
 import ThalwegTesting
 
-/// Keeps a value, a list and a map for each key and answers with all of them; asks for a timer now and then.
+/// Keeps state of each kind for each key and answers with all of it; asks for a timer now and then.
 private struct Memory: KeyedProcessFunction {
     @State var last = ValueState<String>()
     @State var all = ListState<Int>()
     @State var counts = MapState<String, Int>()
+    @State var inOrder = SortedMapState<Int, String>()
+    @State var greatest = ReducingState<Int> { max($0, $1) }
+    @State var mean = AggregatingState(Average<Int> { Double($0) })
 
     mutating func process(_ value: Int, _ context: KeyedContext<Int>, _ out: Collector<String>) {
         last.value = value % 11 == 0 ? nil : "v\(value)"
         if value % 13 == 0 { all.clear() } else { all.append(value) }
         counts["m\(value % 5)", default: 0] += 1
         if value % 7 == 0 { counts.clear() }
+        for number in 0..<(value % 10 == 0 ? 100 : 3) { inOrder[number * value % 1000 - 500] = "\(value)" }
+        for (number, _) in inOrder.entries(from: -100, to: value % 100) where number % 3 == 0 { inOrder[number] = nil }
+        if value % 17 == 0 { inOrder.removeAll(from: 100) }
+        greatest.add(value)
+        mean.add(value)
         if value % 4 == 0 { context.registerEventTimeTimer(at: EventTime(milliseconds: Int64(value / 2))) }
         if value % 6 == 0 { context.registerProcessingTimeTimer(at: EventTime(milliseconds: Int64(value))) }
         out.emit(text(context.key, "record \(value)"))
@@ -28,6 +36,9 @@ private struct Memory: KeyedProcessFunction {
             last.clear()
             all.clear()
             counts.clear()
+            inOrder.clear()
+            greatest.clear()
+            mean.clear()
         }
         out.emit(text(context.key, "\(domain) \(time.milliseconds)"))
     }
@@ -35,7 +46,12 @@ private struct Memory: KeyedProcessFunction {
     private func text(_ key: Int, _ what: String) -> String {
         var entries: [String] = []
         counts.forEach { entries.append("\($0)=\($1)") }
-        return "\(key) \(what) \(last.value ?? "-") \(all.values) \(entries.sorted())"
+        let folds = "\(greatest.value ?? -1) \(mean.value ?? -1)"
+        let ordered = [inOrder.entries, inOrder.entries(from: 0).reversed()].map { entries in
+            entries.prefix(6).map { "\($0)=\($1)" }
+        }
+        let collections = "\(all.values) \(entries.sorted()) \(ordered) \(inOrder.count)"
+        return "\(key) \(what) \(last.value ?? "-") \(collections) \(folds)"
     }
 }
 

@@ -21,6 +21,9 @@ private struct Memory: KeyedProcessFunction {
     @State var seen = ValueState<Pair>()
     @State var all = ListState<Int64>()
     @State var byRest = MapState<String, Int64>()
+    @State var byTime = SortedMapState<EventTime, Int64>()
+    @State var folded = ReducingState<Int64> { $0 + $1 }
+    @State var counted = AggregatingState(Count<Int64>())
     @State var recent = ValueState<String?>(ttl: StateTTL(.seconds(100), domain: .eventTime))
 
     mutating func process(_ number: Int64, _ context: KeyedContext<Int64>, _ out: Collector<Row>) {
@@ -30,9 +33,18 @@ private struct Memory: KeyedProcessFunction {
         seen.value = pair
         all.append(number)
         byRest["rest \(number % 5)", default: 0] += 1
+        let time = EventTime(milliseconds: number / 100 * 100 - 300)
+        byTime[time, default: 0] += 1
+        folded.add(number % 2)
+        counted.add(number)
         recent.value = number % 2 == 0 ? "even" : nil
         context.registerEventTimeTimer(at: EventTime(milliseconds: number + 50))
         out.emit(Row(kind: "seen", key: context.key, value: pair.left))
+        for (time, count) in byTime.entries(from: time, through: time) {
+            out.emit(Row(kind: "by time \(time.milliseconds)", key: context.key, value: count))
+        }
+        if number % 2 != 0 { out.emit(Row(kind: "folded", key: context.key, value: folded.value ?? -1)) }
+        out.emit(Row(kind: "counted", key: context.key, value: counted.value))
         out.emit(Row(kind: "all", key: context.key, value: Int64(all.count)))
         out.emit(Row(kind: "rest \(number % 5)", key: context.key, value: byRest["rest \(number % 5)"] ?? -1))
     }

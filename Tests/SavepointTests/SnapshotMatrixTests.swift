@@ -164,6 +164,8 @@ private enum Kind: String, CaseIterable, Sendable, CustomTestStringConvertible {
     ) async throws {
         let directory = (0...).lazy.map { "next-\($0)" }.first { !disk.isDirectory($0) } ?? "next"
         var job = MatrixJob(disk: disk, directory: directory, from: path)
+        // The job went on behind the savepoint and published more.
+        job.repeatsOutput = kind == .savepoint
         change(&job)
         var rows = try await job.run()
         rows.merge(committed, uniquingKeysWith: +)

@@ -21,6 +21,15 @@ import ThalwegSimulation
         #expect(struck == Set(Fault.Kind.allCases))
     }
 
+    /// Keyed state that rests in files, with two rows in memory or so.
+    @Test func outputIsExactWhenEverythingSpills() async throws {
+        let simulation = Simulation(WindowedScenario.spilling())
+        for seed in 1...Self.count {
+            let result = try await simulation.run(seed: seed)
+            #expect(result.isPassed, "\(result)")
+        }
+    }
+
     @Test func sameSeedSameTrace() async throws {
         let seeds = Array(1...12 as ClosedRange<UInt64>)
         let alone = Simulation(WindowedScenario.make())

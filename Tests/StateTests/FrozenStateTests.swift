@@ -15,6 +15,8 @@ import ThalwegTesting
         let value = ValueState<String>()
         let list = ListState<[Int]>()
         let map = MapState<Int, String>()
+        let sorted = SortedMapState<String, [Int]>()
+        let sum = ReducingState<Int> { $0 &+ $1 }
         let timers = TimerQueue()
 
         init() throws {
@@ -23,6 +25,8 @@ import ThalwegTesting
             try value.bind("value", to: store)
             try list.bind("list", to: store)
             try map.bind("map", to: store)
+            try sorted.bind("sorted", to: store)
+            try sum.bind("sum", to: store)
         }
 
         func change(_ rounds: Int, _ random: inout SeededRandom) {
@@ -37,12 +41,22 @@ import ThalwegTesting
                     if number % 7 == 0 { list.clear() } else { list.append([number, number + 1]) }
                     if !list.isEmpty && number % 3 == 0 { list[0][0] += 1 }
                     if number % 11 == 0 { map.clear() } else { map[number % 6, default: ""] += "x" }
+                    changeInOrder(number)
                     timers.register(time: Int64(number), slot: Int(slot))
                 }
                 for slot in slots { store.releaseIfEmpty(Int(slot)) }
                 store.releaseUnused()
                 while let timer = timers.popDue(Int64(random.next() % 20)) { store.select(Int(timer.slot)) }
             }
+        }
+
+        private func changeInOrder(_ number: Int) {
+            for index in 0..<(number % 16 == 0 ? 80 : 2) { sorted["entry \(index * number % 100)"] = [number] }
+            for (key, _) in sorted.entries(from: "entry 1", to: "entry 2").prefix(number % 20) { sorted[key] = nil }
+            sorted["entry \(number % 7)", default: []].append(number)
+            if number % 31 == 0 { sorted.removeAll(from: "entry 2") }
+            if number % 37 == 0 { sorted.clear() }
+            if number % 5 == 0 { sum.clear() } else { sum.add(number) }
         }
 
         func freeze() -> [StatePart] { store.freeze(operatorName: "fixture", maxParallelism: 32) }

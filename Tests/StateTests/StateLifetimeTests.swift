@@ -37,5 +37,11 @@ import ThalwegState
                 try state.bind("map", to: store)
                 return state
             })
+        #expect(
+            try isReleased { store in
+                let state = SortedMapState<Int64, Int64>()
+                try state.bind("sorted", to: store)
+                return state
+            })
     }
 }

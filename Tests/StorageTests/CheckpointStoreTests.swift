@@ -62,14 +62,12 @@ import ThalwegTesting
         #expect(state.states.map(\.name) == ["empty", "offsets", "rules", "sum"])
         #expect(state.states.first { $0.name == "sum" } == descriptor("op", "sum"))
         #expect(state.parallelism == 2)
-        #expect(try state.unreadStates().map(\.name) == ["offsets", "rules", "sum"])
         #expect(try state.all("sum").count == 384)
         #expect(try state.all("sum", 60..<70).map { Int($0.key[1]) } == (60..<70).flatMap { [$0, $0, $0] })
         #expect(try state.all("sum", 5..<5).isEmpty)
         #expect(try state.all("rules", 60..<70).map(\.key) == [[1], [2]])
         #expect(try state.all("offsets").count == 2)
         #expect(try state.all("empty").isEmpty && state.all("unknown").isEmpty)
-        #expect(try state.unreadStates().isEmpty)
         #expect(try snapshot.restoredState(of: "other") == nil)
     }
 

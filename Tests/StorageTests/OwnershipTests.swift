@@ -160,6 +160,19 @@ import ThalwegTesting
         }
     }
 
+    /// While a job is at work its checkpoint under way has files that nothing refers to yet.
+    @Test func notWhileAJobIsAtWork() throws {
+        let disk = MemoryFileSystem()
+        let store = try store(disk)
+        for checkpoint in 1...3 as ClosedRange<Int64> { try write(store, checkpoint) }
+        let lock = try store.prepare(for: "a job")
+        let error = #expect(throws: ThalwegError.self) { try store.prune(keeping: 1) }
+        #expect(error?.kind == .retry)
+        #expect(try store.prune(keeping: 1, isTrial: true).checkpoints == [1, 2])
+        lock?.release()
+        #expect(try store.prune(keeping: 1).checkpoints == [1, 2])
+    }
+
     /// A snapshot under another name needs its shared files still; where a run began stays.
     @Test func renamedOnesAndTheStartCount() throws {
         let disk = MemoryFileSystem()

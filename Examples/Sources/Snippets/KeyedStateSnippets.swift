@@ -25,6 +25,30 @@ struct Silence: KeyedProcessFunction {
     }
 }
 
+/// Puts bids back in order, and tells the best and the mean price so far.
+struct InOrder: KeyedProcessFunction {
+    @State var waiting = SortedMapState<EventTime, [Bid]>()
+    @State var best = ReducingState<Bid> { $0.price >= $1.price ? $0 : $1 }
+    @State var mean = AggregatingState(Average<Bid> { Double($0.price) })
+
+    mutating func process(_ bid: Bid, _ context: KeyedContext<Int64>, _ out: Collector<String>) {
+        waiting[bid.time, default: []].append(bid)
+        best.add(bid)
+        mean.add(bid)
+        context.registerEventTimeTimer(at: bid.time)
+    }
+
+    mutating func onTimer(
+        at time: EventTime, _ domain: TimeDomain, _ context: KeyedContext<Int64>, _ out: Collector<String>
+    ) {
+        for (time, bids) in waiting.entries(through: time) {
+            for bid in bids { out.emit("\(time): \(bid.price) by \(bid.bidder)") }
+            waiting[time] = nil
+        }
+        out.emit("at most \(best.value?.price ?? 0), \(mean.value ?? 0) on average")
+    }
+}
+
 struct Person: Codable, Sendable {
     var id: Int64
     var name: String

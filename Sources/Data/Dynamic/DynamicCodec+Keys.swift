@@ -55,8 +55,8 @@ extension DynamicCodec {
             var values: [DynamicValue.Field] = []
             for field in fields { values.append(DynamicValue.Field(field.name, try decodeKey(field.type, &reader))) }
             return .record(values)
-        case .rawValue(.string): return try decodeKey(.string, &reader)
-        case .rawValue(let kind):
+        case .rawValue(.string, _): return try decodeKey(.string, &reader)
+        case .rawValue(let kind, _):
             return DynamicValue(rawValue: KeyOrder.integer(try reader.readBigEndian(UInt64.self), kind), kind)
         case .codable:
             let bytes = try reader.readEscaped()
@@ -116,8 +116,8 @@ extension DynamicCodec {
         case (.record(let fields), .record(let values)):
             guard fields.map(\.name) == values.map(\.name) else { throw misfit(value, type) }
             for (field, value) in zip(fields, values) { try encodeKey(value.value, field.type, into: &writer) }
-        case (.rawValue(.string), .string): try encodeKey(value, .string, into: &writer)
-        case (.rawValue(let kind), _): writer.appendBigEndian(KeyOrder.word(try value.rawValue(kind), kind))
+        case (.rawValue(.string, _), .string): try encodeKey(value, .string, into: &writer)
+        case (.rawValue(let kind, _), _): writer.appendBigEndian(KeyOrder.word(try value.rawValue(kind), kind))
         case (.codable, _):
             var plain = ByteWriter()
             try value.node.write(into: &plain, depth: 0)
@@ -201,9 +201,9 @@ extension DynamicCodec {
         case (.scalar(.time), .time(let time)): return KeyHashWords.number(time.milliseconds)
         case (.scalar(.uint64), .unsigned(let number)): return KeyHashWords.number(number)
         case (.scalar(let kind), .integer(let number)) where kind.integers != nil: return KeyHashWords.number(number)
-        case (.scalar(.string), .string(let text)), (.rawValue(.string), .string(let text)):
+        case (.scalar(.string), .string(let text)), (.rawValue(.string, _), .string(let text)):
             return KeyHashWords.text(text)
-        case (.rawValue(let kind), _):
+        case (.rawValue(let kind, _), _):
             return StableHash.mix(UInt64(bitPattern: try value.rawValue(kind)))
         case (.array(let element), .array(let values)):
             var hash = StableHash.mix(UInt64(values.count))

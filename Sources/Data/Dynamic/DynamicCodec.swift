@@ -69,8 +69,8 @@ extension DynamicCodec {
             values.reserveCapacity(fields.count)
             for field in fields { values.append(DynamicValue.Field(field.name, try decode(field.type, &reader))) }
             return .record(values)
-        case .rawValue(.string): return .string(try reader.readText())
-        case .rawValue(let kind):
+        case .rawValue(.string, _): return .string(try reader.readText())
+        case .rawValue(let kind, _):
             let word = try reader.readVarint()
             return DynamicValue(rawValue: Int64(bitPattern: word >> 1) ^ -Int64(bitPattern: word & 1), kind)
         case .codable:
@@ -155,8 +155,8 @@ extension DynamicCodec {
         case (.record(let fields), .record(let values)):
             guard fields.map(\.name) == values.map(\.name) else { throw misfit(value, type) }
             for (field, value) in zip(fields, values) { try encode(value.value, field.type, into: &writer) }
-        case (.rawValue(.string), .string(let text)): writer.appendText(text)
-        case (.rawValue(let kind), _):
+        case (.rawValue(.string, _), .string(let text)): writer.appendText(text)
+        case (.rawValue(let kind, _), _):
             let number = try value.rawValue(kind)
             writer.appendVarint(UInt64(bitPattern: (number << 1) ^ (number >> 63)))
         case (.codable, _):

@@ -53,7 +53,7 @@ extension DynamicValue {
             for (index, json) in elements.enumerated() { values.append(try value(json, element, "\(path)[\(index)]")) }
             return .array(values)
         case (.record(let fields), .object(let members)): return try record(members, fields, path)
-        case (.rawValue(let kind), _):
+        case (.rawValue(let kind, _), _):
             guard let value = scalar(json, kind == .string || kind == .uint64 ? kind : .int64) else {
                 throw misfit(json, type, path)
             }
@@ -139,7 +139,7 @@ extension SchemaType {
     /// Whether values are written as texts.
     fileprivate var isText: Bool {
         switch self {
-        case .scalar(.string), .scalar(.time), .rawValue(.string): true
+        case .scalar(.string), .scalar(.time), .rawValue(.string, _): true
         case .optional(let wrapped): wrapped.isText
         default: false
         }

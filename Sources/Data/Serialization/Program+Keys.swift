@@ -169,35 +169,3 @@ extension ArrayPlan {
         }
     }
 }
-
-/// Numbers as words that sort as the numbers do.
-enum KeyOrder {
-    static func word(_ value: Double) -> UInt64 {
-        if value.isNaN { return .max }
-        let bits = value == 0 ? 0 : value.bitPattern
-        return bits >> 63 == 1 ? ~bits : bits | 1 << 63
-    }
-
-    static func double(_ word: UInt64) -> Double {
-        Double(bitPattern: word == .max ? Double.nan.bitPattern : word >> 63 == 1 ? word & ~(1 << 63) : ~word)
-    }
-
-    static func word(_ value: Float) -> UInt32 {
-        if value.isNaN { return .max }
-        let bits = value == 0 ? 0 : value.bitPattern
-        return bits >> 31 == 1 ? ~bits : bits | 1 << 31
-    }
-
-    static func float(_ word: UInt32) -> Float {
-        Float(bitPattern: word == .max ? Float.nan.bitPattern : word >> 31 == 1 ? word & ~(1 << 31) : ~word)
-    }
-
-    /// The raw value of an enum: unsigned ones sort as they are.
-    static func word(_ value: Int64, _ kind: ScalarKind) -> UInt64 {
-        UInt64(bitPattern: value) ^ (kind == .uint64 ? 0 : 1 << 63)
-    }
-
-    static func integer(_ word: UInt64, _ kind: ScalarKind) -> Int64 {
-        Int64(bitPattern: word ^ (kind == .uint64 ? 0 : 1 << 63))
-    }
-}

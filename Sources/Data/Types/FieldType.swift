@@ -19,7 +19,7 @@ public indirect enum FieldType: Sendable {
         case .optional(let optional): .optional(optional.wrapped.schema)
         case .array(let array): .array(array.element.schema)
         case .record(let shape): .record(shape.fields.map { .init(name: $0.name, type: $0.type.schema) })
-        case .rawValue(let table): .rawValue(table.kind)
+        case .rawValue(let table): .rawValue(table.kind, cases: table.texts)
         case .codable(let witness): .codable(witness.typeName)
         }
     }
@@ -78,6 +78,8 @@ public struct RecordShape: Sendable {
     public var alignment: Int
     /// Indices of `fields` in the order in which the type decodes them.
     var decodingOrder: [Int]
+    /// The type, if it says something of its earlier forms.
+    var evolving: (any EvolvingRecord.Type)?
 }
 
 /// How an optional lies in memory: the payload at the same address, and the sign of nil somewhere.
@@ -166,6 +168,8 @@ public struct CodableWitness: Sendable {
     public let reason: String
     let size: Int
     let isBitwiseCopyable: Bool
+    /// The type, if it says something of its earlier forms.
+    let evolving: (any EvolvingRecord.Type)?
     private let access: any CodableAccess
 
     init<Value: Codable>(_: Value.Type, reason: String) {
@@ -173,6 +177,7 @@ public struct CodableWitness: Sendable {
         self.reason = reason
         size = MemoryLayout<Value>.size
         isBitwiseCopyable = _isPOD(Value.self)
+        evolving = Value.self as? any EvolvingRecord.Type
         access = TypedCodableAccess<Value>()
     }
 

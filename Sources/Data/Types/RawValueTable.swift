@@ -7,6 +7,8 @@ import ThalwegBase
 public final class RawValueTable: Sendable {
     /// The kind of the raw values: a whole number or a string.
     public let kind: ScalarKind
+    /// The type, if it says something of its earlier forms.
+    let evolving: (any EvolvingRecord.Type)?
     /// 1, or 0 for an enum with one case, which takes no memory.
     let tagSize: Int
     /// By tag; empty when the raw values are strings.
@@ -36,6 +38,7 @@ public final class RawValueTable: Sendable {
             }
         }
         self.kind = kind
+        evolving = Value.self as? any EvolvingRecord.Type
         self.integers = integers
         self.strings = strings
         tagSize = MemoryLayout<Value>.size
@@ -51,6 +54,12 @@ public final class RawValueTable: Sendable {
     }
 
     var count: Int { max(integers.count, strings.count) }
+
+    /// The raw values as texts, sorted: the order of the cases says nothing about what is stored.
+    var texts: [String] {
+        if kind == .string { return strings.map { String(decoding: $0, as: UTF8.self) }.sorted() }
+        return integers.map { kind == .uint64 ? "\(UInt64(bitPattern: $0))" : "\($0)" }.sorted()
+    }
 
     private static func hash(_ value: Int64) -> UInt64 { StableHash.mix(UInt64(bitPattern: value)) }
 

@@ -42,8 +42,8 @@ public indirect enum SchemaType: Codable, Hashable, Sendable {
     case optional(SchemaType)
     case array(SchemaType)
     case record([RecordSchema.Field])
-    /// An enum stored as its raw value.
-    case rawValue(ScalarKind)
+    /// An enum stored as its raw value, with the raw values of its cases, sorted; none when they are not known.
+    case rawValue(ScalarKind, cases: [String] = [])
     /// A value that only its own `Codable` conformance understands, with the name of its Swift type.
     case codable(String)
 }
@@ -57,7 +57,9 @@ extension SchemaType: CustomStringConvertible {
         case .array(let element): "[\(element)]"
         case .record(let fields):
             "{" + fields.map { "\(SchemaType.quoted($0.name)): \($0.type)" }.joined(separator: ", ") + "}"
-        case .rawValue(let kind): "enum(\(kind.rawValue))"
+        case .rawValue(let kind, let cases):
+            "enum(\(kind.rawValue)"
+                + (cases.isEmpty ? "" : ": " + cases.map(SchemaType.quoted).joined(separator: ", ")) + ")"
         case .codable(let name): "codable(\(SchemaType.quoted(name)))"
         }
     }

@@ -23,6 +23,8 @@ public struct RecordType<Record: Codable & Sendable>: Sendable {
     public let unprovenReason: String?
     /// Fields inside a proven record that go through plain `Codable`, each with the reason.
     public let codableFields: [String]
+    /// The types in it that say something of their earlier forms, by place.
+    let evolving: [SchemaPath: any EvolvingRecord.Type]
 
     /// Learns a type. Costs about a millisecond, once in a process: what was learned is remembered.
     ///
@@ -62,6 +64,7 @@ public struct RecordType<Record: Codable & Sendable>: Sendable {
             alignment: MemoryLayout<Record>.alignment)
         unprovenReason = nil
         codableFields = root.codablePaths(under: "")
+        evolving = root.evolvingTypes(under: [])
     }
 
     private init(unproven reason: String) {
@@ -70,6 +73,8 @@ public struct RecordType<Record: Codable & Sendable>: Sendable {
         layout = nil
         unprovenReason = reason
         codableFields = []
+        let own = Record.self as? any EvolvingRecord.Type
+        evolving = own.map { [[]: $0] } ?? [:]
     }
 
     /// One line for `plan`: how records of this type are handled, and why.

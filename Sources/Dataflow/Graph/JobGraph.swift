@@ -37,6 +37,12 @@ public struct JobGraph: Sendable {
                 .job, "the parallelism is out of range", detail: "\(parallelism) is not in 1...\(maxParallelism)",
                 hint: "choose a parallelism up to the maximum parallelism, or raise the latter")
         }
+        var names: Set<String> = []
+        if let twice = graph.nodes.first(where: { !names.insert($0.name).inserted }) {
+            throw ThalwegError(
+                .job, "two steps have the same name", detail: "\"\(twice.name)\"",
+                hint: "give each step its own name: its state is known by it")
+        }
         var places: [String: String] = [:]
         for node in graph.nodes where node.kind == "sink" {
             guard let place = node.details["writes to"] else { continue }

@@ -13,6 +13,12 @@ public struct StreamNode: Sendable {
     public let id: Int
     /// Identity by meaning (D11): unique in the job, stable under changes elsewhere in the graph.
     public var name: String
+    /// Whether the name was given a number, as an earlier step had it: then the step is known by its place.
+    public var isNumbered = false
+    /// Names that the step had in snapshots: what they hold under them is taken over.
+    public var formerNames: [String] = []
+    /// What was declared of earlier forms of the key; nil leaves it to the key's type.
+    public var keyEvolution: KeyEvolution?
     /// `source`, `map`, `window`, `sink`...
     public let kind: String
     /// The number of subtasks; nil takes the job's.
@@ -29,13 +35,15 @@ public struct StreamNode: Sendable {
     public let factory: OperatorFactory
     /// For sources: makes the coordinator that owns the enumerator.
     public let makeCoordinator: (@Sendable (SourceCoordinatorSeat) throws -> any SourceCoordinating)?
+    /// For sources and sinks, whose operators reach outside when they are made: declares the states.
+    public let declareStates: StateDeclaring?
     /// For sources.
     public let boundedness: Boundedness?
 
     public init(
         id: Int, name: String, kind: String, parallelism: Int? = nil, parallelismMax: Int? = nil,
         inputs: [StreamEdge], outputs: [OutputDeclaration] = [], details: [String: String] = [:],
-        boundedness: Boundedness? = nil,
+        boundedness: Boundedness? = nil, keyEvolution: KeyEvolution? = nil, declareStates: StateDeclaring? = nil,
         makeCoordinator: (@Sendable (SourceCoordinatorSeat) throws -> any SourceCoordinating)? = nil,
         factory: @escaping OperatorFactory
     ) {
@@ -49,6 +57,8 @@ public struct StreamNode: Sendable {
         self.details = details
         self.boundedness = boundedness
         self.makeCoordinator = makeCoordinator
+        self.keyEvolution = keyEvolution
+        self.declareStates = declareStates
         self.factory = factory
     }
 }
@@ -105,6 +115,7 @@ public struct StreamGraph: Sendable {
         let base = node.name
         while nodes.contains(where: { $0.name == node.name }) {
             node.name = "\(base)-\(number)"
+            node.isNumbered = true
             number += 1
         }
         nodes.append(node)

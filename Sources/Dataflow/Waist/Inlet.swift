@@ -3,6 +3,7 @@
 
 import ThalwegBase
 import ThalwegData
+import ThalwegState
 import ThalwegStorage
 
 /// Where batches and signals of one input go. The only indirect call between operators: per batch, never per record.
@@ -43,6 +44,9 @@ public final class OperatorInstance {
     public let close: () -> Void
     /// Freezes the state at a barrier, after the barrier has been forwarded. Nil for operators without state.
     public let snapshot: ((inout OperatorSnapshot) throws -> Void)?
+    /// Declares the states that `snapshot` freezes. Nil for operators without state, and for those whose node declares
+    /// them.
+    public let declare: ((inout StateDeclarations) throws -> Void)?
     /// Takes state over before the first record. Nil for operators without state.
     public let restore: ((any RestoredState) throws -> Void)?
     /// A checkpoint is complete and its output committed. Nil for operators that need not know.
@@ -55,11 +59,13 @@ public final class OperatorInstance {
         isHeldUp: (() -> Bool)? = nil, pump: (() throws -> Bool)? = nil, isDrained: (() -> Bool)? = nil,
         isSink: Bool = false,
         snapshot: ((inout OperatorSnapshot) throws -> Void)? = nil,
+        declare: ((inout StateDeclarations) throws -> Void)? = nil,
         restore: ((any RestoredState) throws -> Void)? = nil,
         completed: ((_ checkpoint: Int64) -> Void)? = nil, close: @escaping () -> Void = {}
     ) {
         self.isSink = isSink
         self.snapshot = snapshot
+        self.declare = declare
         self.restore = restore
         self.completed = completed
         self.pushes = pushes

@@ -2,7 +2,9 @@
 //  All that an operator may touch.
 
 import ThalwegBase
+import ThalwegState
 import ThalwegData
+import ThalwegState
 
 /// Calls back on the task's thread when processing time has come far enough.
 public protocol ProcessingTimeService: AnyObject {
@@ -11,6 +13,12 @@ public protocol ProcessingTimeService: AnyObject {
     /// Runs `action` on the task once `now >= time`. Not called after the task has ended.
     func schedule(at time: Int64, _ action: @escaping () throws -> Void)
 }
+
+/// Declares the states of a step without making its operator.
+public typealias StateDeclaring = @Sendable (inout StateDeclarations) throws -> Void
+
+/// What is declared of earlier forms of the keys of a step.
+public typealias KeyEvolution = DeclaredEvolution
 
 /// The counters of one operator in one subtask.
 public final class OperatorMetrics: Sendable {
@@ -82,8 +90,10 @@ public final class OperatorContext {
     public let commits: CommitLedger
     /// Whether the job takes checkpoints, so that what is unfinished must survive a crash.
     public let isRecoverable: Bool
-    /// Whether snapshots of keyed state hold only what has changed, over those before.
-    public let keepsLayers: Bool
+    /// Where snapshots of keyed state lie, which hold only what has changed, over those before; nil: each holds all.
+    public let layering: RowLayering?
+    /// Where rows of keyed state rest that memory has no room for; nil: all stay in memory.
+    public let rowPlace: RowPlace?
     /// Whether sinks may write output again that a later checkpoint of the job had published.
     public let repeatsOutput: Bool
 
@@ -92,12 +102,13 @@ public final class OperatorContext {
         processingTime: any ProcessingTimeService, metrics: OperatorMetrics, objectReuse: ObjectReuseMode,
         batchCapacity: Int,
         outlets: [String?: Any], sourceLink: (any SourceLink)? = nil, wake: @escaping @Sendable () -> Void,
-        commits: CommitLedger, isRecoverable: Bool = false, keepsLayers: Bool = false,
-        repeatsOutput: Bool = false
+        commits: CommitLedger, isRecoverable: Bool = false, layering: RowLayering? = nil,
+        rowPlace: RowPlace? = nil, repeatsOutput: Bool = false
     ) {
         self.repeatsOutput = repeatsOutput
         self.isRecoverable = isRecoverable
-        self.keepsLayers = keepsLayers
+        self.layering = layering
+        self.rowPlace = rowPlace
         self.name = name
         self.subtask = subtask
         self.parallelism = parallelism

@@ -3,6 +3,7 @@
 
 import ThalwegBase
 import ThalwegData
+import ThalwegState
 import ThalwegStorage
 
 /// What every operator does besides processing records.
@@ -26,7 +27,10 @@ public protocol StreamOperator: AnyObject {
     /// Freezes the state, and only that: the parts it adds are written while the operator goes on. Called between
     /// batches, after the barrier has been forwarded.
     func snapshot(into snapshot: inout OperatorSnapshot) throws
-    /// Takes over the state that a snapshot has of this operator.
+    /// Declares every state that `snapshot` freezes. Called alone, of an operator that never runs: to say what the job
+    /// would make of a snapshot (D11).
+    func declare(_ states: inout StateDeclarations) throws
+    /// Takes over the state that a snapshot has of this operator: under the names and with the types declared.
     func restore(from state: any RestoredState) throws
     /// Releases what is held outside memory.
     func close()
@@ -43,6 +47,8 @@ extension StreamOperator {
     public func close() {}
     @inlinable
     public func snapshot(into snapshot: inout OperatorSnapshot) throws {}
+    @inlinable
+    public func declare(_ states: inout StateDeclarations) throws {}
     @inlinable
     public func restore(from state: any RestoredState) throws {}
 }
@@ -74,7 +80,7 @@ extension OperatorInstance {
         }
         self.init(
             pushes: [push], signal: Self.signalHandler(op, context), snapshot: { try op.snapshot(into: &$0) },
-            restore: { try op.restore(from: $0) }, close: { op.close() })
+            declare: { try op.declare(&$0) }, restore: { try op.restore(from: $0) }, close: { op.close() })
     }
 
     /// Wraps an operator with two inputs.
@@ -95,7 +101,8 @@ extension OperatorInstance {
         }
         self.init(
             pushes: [first, second], signal: Self.signalHandler(op, context),
-            snapshot: { try op.snapshot(into: &$0) }, restore: { try op.restore(from: $0) }, close: { op.close() })
+            snapshot: { try op.snapshot(into: &$0) }, declare: { try op.declare(&$0) },
+            restore: { try op.restore(from: $0) }, close: { op.close() })
     }
 
     /// Fires what a signal makes due, then forwards the signal to every output.

@@ -21,14 +21,15 @@ public struct BroadcastConnectedStream<Main, Broadcast: Sendable> {
     @inlinable
     func step<Output: Sendable>(
         _ first: StreamEdge, _ environment: StreamEnvironment, name: String, binding: FunctionBinding,
-        _ policy: RecordErrorPolicy, details: [String: String] = [:], _ factory: @escaping OperatorFactory
+        _ policy: RecordErrorPolicy, details: [String: String] = [:], keyEvolution: KeyEvolution? = nil,
+        _ factory: @escaping OperatorFactory
     ) -> DataStream<Output> {
         let edges = [first, broadcast.broadcast().edge(input: 1)]
         let states = ["states": binding.states.map(\.name).joined(separator: ", ")]
         let node = environment.add { id in
             StreamNode(
                 id: id, name: name, kind: "process", inputs: edges, outputs: binding.outputs + policy.outputs,
-                details: states.merging(details) { $1 }, factory: factory)
+                details: states.merging(details) { $1 }, keyEvolution: keyEvolution, factory: factory)
         }
         return DataStream<Output>(environment: environment, node: node)
     }
@@ -64,7 +65,8 @@ extension BroadcastConnectedStream {
         let key = main.key
         return step(
             main.edge(), main.stream.environment, name: name ?? String(describing: Function.self),
-            binding: FunctionBinding(of: make()), policy, details: ["key": String(describing: Function.Key.self)]
+            binding: FunctionBinding(of: make()), policy, details: ["key": String(describing: Function.Key.self)],
+            keyEvolution: main.evolution
         ) { context in
             OperatorInstance(
                 try KeyedBroadcastProcessOperator(make(), key: key, onError: policy, in: context), in: context)

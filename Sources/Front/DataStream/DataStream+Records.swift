@@ -98,7 +98,10 @@ extension DataStream {
     ) -> StreamEnd where S.Element == Element {
         var details = ["connector": sink.kind]
         if let location = (sink as? any LocatedSink)?.location { details["writes to"] = location }
-        let end: DataStream<Never> = step("sink", name: name ?? sink.kind, details: details) { context in
+        let end: DataStream<Never> = step(
+            "sink", name: name ?? sink.kind, details: details,
+            declareStates: { states in try SinkOperator<S>.declare(&states) }
+        ) { context in
             OperatorInstance(sink: try SinkOperator(sink, in: context), in: context)
         }
         environment.update(end.node) { $0.parallelismMax = sink.parallelismMax }
@@ -128,6 +131,19 @@ public struct StreamEnd {
     init(_ environment: StreamEnvironment, _ node: Int) {
         self.environment = environment
         self.node = node
+    }
+
+    /// Names the sink: its identity in snapshots, plans and metrics.
+    ///
+    /// - Parameter formerly: a name that it had in snapshots: what they hold under it is taken over (D11).
+    @discardableResult
+    public func named(_ name: String, formerly: String? = nil) -> Self {
+        environment.update(node) {
+            $0.name = name
+            $0.isNumbered = false
+            if let formerly { $0.formerNames.append(formerly) }
+        }
+        return self
     }
 
     /// Sets the number of subtasks of the sink.

@@ -38,13 +38,13 @@ public struct DataStream<Element: Sendable> {
     @inlinable
     public func step<Output: Sendable>(
         _ kind: String, name: String?, outputs: [OutputDeclaration] = [], details: [String: String] = [:],
-        _ factory: @escaping OperatorFactory
+        declareStates: StateDeclaring? = nil, _ factory: @escaping OperatorFactory
     ) -> DataStream<Output> {
         let edge = edge()
         let node = environment.add { id in
             StreamNode(
                 id: id, name: name ?? kind, kind: kind, inputs: [edge], outputs: outputs, details: details,
-                factory: factory)
+                declareStates: declareStates, factory: factory)
         }
         return DataStream<Output>(environment: environment, node: node)
     }
@@ -52,8 +52,14 @@ public struct DataStream<Element: Sendable> {
     // MARK: Settings of the step that made this stream
 
     /// Names the step: its identity in snapshots, plans and metrics.
-    public func named(_ name: String) -> Self {
-        environment.update(node) { $0.name = name }
+    ///
+    /// - Parameter formerly: a name that it had in snapshots: what they hold under it is taken over (D11).
+    public func named(_ name: String, formerly: String? = nil) -> Self {
+        environment.update(node) {
+            $0.name = name
+            $0.isNumbered = false
+            if let formerly { $0.formerNames.append(formerly) }
+        }
         return self
     }
 

@@ -13,9 +13,15 @@ public struct KeyedStream<Key: Hashable & Codable & Sendable, Element: Sendable>
     public let stream: DataStream<Element>
     public let key: @Sendable (Element) -> Key
     public let hasher: KeyHasher<Key>
+    /// What is declared of earlier forms of the key; nil leaves it to the key's type.
+    public let evolution: KeyEvolution?
 
     @inlinable
-    init(_ stream: DataStream<Element>, _ key: @escaping @Sendable (Element) -> Key, _ hasher: KeyHasher<Key>) {
+    init(
+        _ stream: DataStream<Element>, _ key: @escaping @Sendable (Element) -> Key, _ hasher: KeyHasher<Key>,
+        _ evolution: KeyEvolution?
+    ) {
+        self.evolution = evolution
         self.stream = stream
         self.key = key
         self.hasher = hasher
@@ -48,7 +54,7 @@ public struct KeyedStream<Key: Hashable & Codable & Sendable, Element: Sendable>
         let node = stream.environment.add { id in
             StreamNode(
                 id: id, name: name ?? kind, kind: kind, inputs: [taken], outputs: outputs, details: keyed,
-                factory: factory)
+                keyEvolution: evolution, factory: factory)
         }
         return DataStream<Output>(environment: stream.environment, node: node)
     }
@@ -115,12 +121,18 @@ extension DataStream {
     ///
     ///     bids.keyed(by: \.auction)
     ///
+    /// - Parameter evolution: how keys of an earlier type become keys (D11): state of snapshots with such keys is dealt
+    ///   out anew. It takes the place of what the key's type says of itself (``EvolvingRecord``). Without either, state
+    ///   with keys of another type is refused.
     /// - Throws: `ThalwegError(.job)` when the key's type cannot be a key.
     @inlinable
     public func keyed<Key: Hashable & Codable & Sendable>(
-        by key: @escaping @Sendable (Element) -> Key
+        by key: @escaping @Sendable (Element) -> Key, evolution: Evolution<Key>? = nil
     ) throws(ThalwegError) -> KeyedStream<Key, Element> {
-        KeyedStream(self, key, try KeyHasher())
+        KeyedStream(
+            self, key, try KeyHasher(),
+            evolution == nil ? nil : try RecordType<Key>.learn().evolution.replacingRoot(with: evolution ?? Evolution())
+        )
     }
 
     /// Runs a function that emits to its main output and to side outputs.
@@ -173,7 +185,7 @@ public struct ConnectedStreams<Key: Hashable & Codable & Sendable, First: Sendab
         let node = first.stream.environment.add { id in
             StreamNode(
                 id: id, name: name ?? kind, kind: kind, inputs: edges, outputs: outputs, details: keyed,
-                factory: factory)
+                keyEvolution: first.evolution ?? second.evolution, factory: factory)
         }
         return DataStream<Output>(environment: first.stream.environment, node: node)
     }

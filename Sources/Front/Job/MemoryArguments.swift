@@ -14,6 +14,11 @@ public struct MemoryArguments: ParsableArguments {
                 + "given with --set taskmanager.memory....",
             valueName: "size"))
     public var memory: MemorySize?
+    @Option(
+        help: ArgumentHelp(
+            "The memory for keyed state, such as 64MiB; rows beyond it rest in files. Without this option it is the "
+                + "managed part of --memory.", valueName: "size"))
+    public var stateMemory: MemorySize?
     @Option(help: "What a process that uses more than its memory leads to: fail (a tenth above) or warn.")
     public var memoryLimit: MemoryLimitPolicy?
 
@@ -24,6 +29,7 @@ public struct MemoryArguments: ParsableArguments {
     /// - Throws: `ThalwegError(.job)` when they contradict what has been given.
     public func apply(to settings: inout ExecutionSettings) throws(ThalwegError) {
         try Self.setProcess(memory, in: &settings)
+        if let stateMemory { settings.state.budgetBytes = stateMemory.bytes }
         guard let memoryLimit else { return }
         guard settings.memory != nil else {
             throw ThalwegError(

@@ -52,6 +52,12 @@ enum InFlightState {
         "$inflight.\(edge)" + (isCombined ? ".combined" : "")
     }
 
+    /// The number of the edge that a state belongs to.
+    static func edge(of name: String) -> Int? {
+        let parts = name.split(separator: ".")
+        return isOne(name) && parts.count > 1 ? Int(parts[1]) : nil
+    }
+
     static func isOne(_ name: String) -> Bool { name.hasPrefix("$inflight.") }
 
     /// The batches that one subtask has to process before all others.

@@ -26,7 +26,9 @@ final class JobLink: Sendable {
     let notices: JobNotices
     private let events = Guarded<(waiting: [MasterEvent], isOver: Bool)>(([], false))
     /// The files that tasks build on, and those on their way into a checkpoint.
-    let leases = RunLeases()
+    let leases: RunLeases
+    /// Where rows of keyed state rest that memory has no room for; nil: all stay in memory.
+    let rowPlace: RowPlace?
     private let aborted = Guarded<Set<Int64>>([])
     private let latest = Atomic<Int64>(0)
     private let closed = Atomic<Bool>(false)
@@ -34,13 +36,16 @@ final class JobLink: Sendable {
     private let wakeMaster: @Sendable () -> Void
 
     init(
-        jobName: String, maxParallelism: Int, store: CheckpointStore?, background: any BackgroundExecutor,
+        jobName: String, maxParallelism: Int, store: CheckpointStore?, leases: RunLeases, rowPlace: RowPlace?,
+        background: any BackgroundExecutor,
         nanoseconds: @escaping @Sendable () -> UInt64, checkpoints: CheckpointMetrics,
         notices: JobNotices, wakeMaster: @escaping @Sendable () -> Void
     ) {
         self.jobName = jobName
         self.maxParallelism = maxParallelism
         self.store = store
+        self.leases = leases
+        self.rowPlace = rowPlace
         self.background = background
         self.nanoseconds = nanoseconds
         self.checkpoints = checkpoints
@@ -179,7 +184,17 @@ struct SnapshotUpload: Sendable {
     /// - Returns: the files of all its layers.
     private func write(_ rows: RowSnapshot, _ name: String, for job: JobLink) throws -> [HeldSegment] {
         do {
-            var files = try rows.base.compactMap { layer throws(ThalwegError) in try layer.file() }
+            var files: [HeldSegment] = []
+            for layer in rows.base {
+                guard let file = try layer.file() else { continue }
+                if rows.isSelfContained, let store = job.store {
+                    let copy = try store.copy(file.file, into: barrier.checkpoint)
+                    files.append(HeldSegment(copy, job.leases.take(copy.path)))
+                } else {
+                    try layer.sync()
+                    files.append(file)
+                }
+            }
             var file = try write(rows.parts, of: rows.operators, name, for: job)
             file?.file.sequence = rows.layer.sequence
             rows.layer.written(file)

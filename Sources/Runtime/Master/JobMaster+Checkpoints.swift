@@ -125,6 +125,7 @@ extension JobMaster {
             SnapshotMetadata.Operator(name: $0.name, parallelism: graph.parallelism(of: $0.id))
         }
         let (job, ledger, maxParallelism) = (job, sourceFiles, graph.maxParallelism)
+        let plan = snapshotPlanText()
         failover.writing.insert(checkpoint)
         job.background.submit {
             do {
@@ -132,13 +133,22 @@ extension JobMaster {
                 try store.complete(
                     SnapshotMetadata(
                         checkpoint: checkpoint, kind: kind.rawValue, timeMilliseconds: time, jobName: job.jobName,
-                        maxParallelism: maxParallelism, operators: operators, files: all))
+                        maxParallelism: maxParallelism, operators: operators, files: all,
+                        properties: plan.map { [SnapshotPlan.propertyName: $0] } ?? [:]))
                 job.checkpoints.lastBytes.set(all.reduce(0) { $0 + Int($1.byteCount) })
                 job.post(.written(checkpoint))
             } catch {
                 job.post(.notWritten(checkpoint, error))
             }
         }
+    }
+
+    /// The job as its snapshots describe it; nil when that would be too long.
+    private func snapshotPlanText() -> String? {
+        if let planText { return planText }
+        let text = (try? declarations())?.snapshotPlan.text
+        planText = .some(text)
+        return text
     }
 
     /// Has every source see to it that each of its splits is in the checkpoint once (27.d2).

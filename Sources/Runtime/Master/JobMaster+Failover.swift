@@ -237,12 +237,13 @@ extension JobMaster {
 
     /// Gives back the splits of failed source subtasks (27.b19); the others keep theirs.
     private func resetSources(of tasks: Set<TaskID>, to checkpoint: Int64, _ snapshot: Snapshot?) throws {
+        let restored = try snapshot.map { RestoredOperators($0, try declarations()) }
         for (node, desk) in desks.sorted(by: { $0.key < $1.key }) {
             let vertex = Int32(graph.vertexOf[node])
             let subtasks = Set(tasks.filter { $0.vertex == vertex }.map { Int($0.subtask) })
             guard !subtasks.isEmpty else { continue }
             groups.leave(node: node, subtasks: subtasks)
-            let state = try snapshot?.restoredState(of: graph.streamGraph.nodes[node].name)
+            let state = try restored?.state(of: graph.streamGraph.nodes[node].name)
             let now = clock.now
             try desk.coordinator.reset(subtasks, toCheckpoint: checkpoint, restored: state) {
                 desk.carryOut($0, now: now)

@@ -37,37 +37,32 @@ extension JobMaster {
 
     private func deployAll(_ start: StartingPoint) throws {
         let snapshot = start.snapshot
-        if let snapshot {
-            try check(snapshot)
-            try checkClaims(snapshot)
-        }
+        if let snapshot { try check(snapshot) }
         try makeDesks(snapshot)
         let repeats = settings.checkpoints?.repeatsOutput ?? false
-        let restored = try deploy(graph.taskIDs, from: snapshot) {
+        try deploy(graph.taskIDs, from: snapshot) {
             if let snapshot, settings.checkpoints?.claims == true {
                 try job.store?.claim(snapshot, jobName: job.jobName, time: clock.now)
             }
             // From the first output on the checkpoints of earlier runs must not be restored any more.
             if start.isNoted { try job.store?.noteStart(from: snapshot, repeatsOutput: repeats) }
         }
-        if let restored { try warnOfUnread(restored) }
     }
 
+    /// Refuses a snapshot that the job would lose something of (D11).
     private func check(_ snapshot: Snapshot) throws {
         let (theirs, ours) = (snapshot.metadata.jobName, job.jobName)
-        guard theirs == ours || settings.checkpoints?.allowsOtherJob == true else {
+        // One that was made from files belongs to no job.
+        guard theirs.isEmpty || theirs == ours || settings.checkpoints?.allowsOtherJob == true else {
             throw ThalwegError(
                 .job, "the snapshot is that of another job",
                 detail: "\(snapshot.path) was taken by \"\(theirs)\", this job is \"\(ours)\"",
                 hint: "give each job a directory of its own; if it is the same job by another name, start it with "
                     + "--allow-other-job")
         }
-        guard snapshot.metadata.maxParallelism == graph.maxParallelism else {
-            throw ThalwegError(
-                .job, "the snapshot has another number of key groups",
-                detail: "\(snapshot.path): \(snapshot.metadata.maxParallelism), the job: \(graph.maxParallelism)",
-                hint: "set max-parallelism=\(snapshot.metadata.maxParallelism)")
-        }
+        let plan = try UpgradePlan(RestoredOperators(snapshot, try declarations()))
+        try plan.check(drops: settings.checkpoints?.dropsUnclaimedState == true)
+        for notice in plan.notices { job.notices.add(notice) }
         if snapshot.metadata.kind == SnapshotKind.drain.rawValue {
             job.notices.add(
                 "warning: \(snapshot.path) was taken by a drain: event time has come to its end in it, so that records "

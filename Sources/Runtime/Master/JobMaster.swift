@@ -79,6 +79,10 @@ final class JobMaster {
     /// The job ends by then even if tasks do not.
     var deadline: Int64?
     var failover: FailoverState
+    /// What the steps declare, once it has been asked for.
+    private var declared: JobDeclarations?
+    /// The job as snapshots describe it, once it has been written down; nil in it: it is too long.
+    var planText: String??
     /// Whether the checkpoints that earlier runs left have been removed.
     var hasTidied = false
     /// Keeps other runs out of the directory of checkpoints.
@@ -103,7 +107,16 @@ final class JobMaster {
 
     // MARK: Deployment
 
+    /// What the steps of the job declare.
+    func declarations() throws -> JobDeclarations {
+        if let declared { return declared }
+        let all = try JobDeclarations(graph, batchCapacity: settings.batchCapacity)
+        declared = all
+        return all
+    }
+
     func makeDesks(_ snapshot: Snapshot?) throws {
+        let restored = try snapshot.map { RestoredOperators($0, try declarations()) }
         for node in graph.streamGraph.nodes {
             guard let make = node.makeCoordinator else { continue }
             let parallelism = graph.parallelism(of: node.id)
@@ -114,7 +127,7 @@ final class JobMaster {
                 coordinator: try make(
                     SourceCoordinatorSeat(
                         name: node.name, parallelism: parallelism, checkpoint: snapshot?.metadata.checkpoint ?? 0,
-                        restored: try snapshot?.restoredState(of: node.name))
+                        restored: try restored?.state(of: node.name))
                 ),
                 inboxes: (0..<parallelism).map { subtask in SplitInbox(wake: { wakers.wake(first + subtask) }) })
         }
@@ -123,16 +136,14 @@ final class JobMaster {
     /// Builds tasks and hands them to the scheduler.
     ///
     /// - Parameter willPublish: called when every task has been built, before the first output is published.
-    /// - Returns: what they were restored from.
-    @discardableResult
     func deploy(
         _ ids: [TaskID], from snapshot: Snapshot?, willPublish: () throws -> Void = {}
-    ) throws -> RestoredOperators? {
+    ) throws {
         var attempts: [TaskID: Int] = [:]
         for id in ids { attempts[id] = (entries[id]?.attempt ?? 0) + 1 }
         var builder = TaskBuilder(
             graph, settings, clock: clock, metrics: metrics, job: job, wakers: wakers, groups: groups, desks: desks,
-            snapshot: snapshot)
+            restored: try snapshot.map { RestoredOperators($0, try declarations()) })
         let tasks = try builder.build(ids, attempts: attempts)
         do {
             try willPublish()
@@ -144,7 +155,6 @@ final class JobMaster {
         }
         for task in tasks { entries[task.id] = Entry(attempt: task.attempt, mailbox: task.mailbox) }
         deployments += tasks
-        return builder.restored
     }
 
     /// The tasks that wait for a worker.

@@ -5,6 +5,7 @@ import ThalwegBase
 import ThalwegControl
 import ThalwegGraph
 import ThalwegOperator
+import ThalwegState
 import ThalwegStorage
 
 /// Instantiates the operators of a set of tasks and connects them. The set is closed under exchanges: all of a job, or
@@ -35,7 +36,8 @@ struct TaskBuilder {
 
     init(
         _ graph: JobGraph, _ settings: ExecutionSettings, clock: any ThalwegClock, metrics: JobMetrics, job: JobLink,
-        wakers: WakeTable, groups: AlignmentGroups, desks: [Int: SourceDesk], snapshot: Snapshot?
+        wakers: WakeTable, groups: AlignmentGroups, desks: [Int: SourceDesk],
+        restored: RestoredOperators?
     ) {
         self.graph = graph
         self.settings = settings
@@ -45,7 +47,7 @@ struct TaskBuilder {
         self.wakers = wakers
         self.groups = groups
         self.desks = desks
-        restored = snapshot.map(RestoredOperators.init)
+        self.restored = restored
     }
 
     /// Builds tasks; nothing runs yet.
@@ -99,7 +101,9 @@ struct TaskBuilder {
                     metrics: metrics.register(node: id, subtask: subtask), objectReuse: settings.objectReuse,
                     batchCapacity: settings.batchCapacity, outlets: outlets, sourceLink: link,
                     wake: { wakers.wake(number) }, commits: commits, isRecoverable: settings.checkpoints != nil,
-                    keepsLayers: job.store != nil, repeatsOutput: settings.checkpoints?.repeatsOutput ?? false)
+                    layering: (job.store ?? job.rowPlace?.store).map { RowLayering(root: $0.root, leases: job.leases) },
+                    rowPlace: job.rowPlace,
+                    repeatsOutput: settings.checkpoints?.repeatsOutput ?? false)
                 // A new attempt goes back to where its checkpoint was.
                 if task.attempt > 1 { context.metrics.watermark.set(.min) }
                 let instance = try node.factory(context)

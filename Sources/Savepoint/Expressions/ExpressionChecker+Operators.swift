@@ -79,7 +79,7 @@ extension ExpressionChecker {
         _ left: ExpressionNode, _ right: ExpressionNode, at position: Int
     ) throws(ExpressionFault) -> (ExpressionNode, ExpressionNode) {
         func plain(_ node: ExpressionNode) -> ExpressionNode {
-            guard case .rawValue(let kind)? = node.type else { return node }
+            guard case .rawValue(let kind, _)? = node.type else { return node }
             return ExpressionNode(.scalar(kind), at: node.position, node.evaluate)
         }
         return try agreed(plain(left), plain(right), at: position)

@@ -230,7 +230,7 @@ struct ExpressionChecker {
             }
         }
         // The raw value of an enum: whether there is such a case only the job knows.
-        if case .rawValue(let kind) = type.unwrapped, node.type == .scalar(kind), Self.isRaw(kind) {
+        if case .rawValue(let kind, _) = type.unwrapped, node.type == .scalar(kind), Self.isRaw(kind) {
             return ExpressionNode(type, at: node.position, node.evaluate)
         }
         throw ExpressionFault(

@@ -112,7 +112,7 @@ extension SchemaType {
     /// The kind of a single value, also of an enum's raw one.
     var scalar: ScalarKind? {
         switch self {
-        case .scalar(let kind), .rawValue(let kind): kind
+        case .scalar(let kind), .rawValue(let kind, _): kind
         default: nil
         }
     }

@@ -65,7 +65,8 @@ extension SavepointReader {
             SnapshotProperty("jobUpgrade", hasInFlight ? "unchanged channels" : "any"),
             SnapshotProperty("toolReads", true), SnapshotProperty("toolWrites", true),
         ]
-        let names = Set(fixed.map(\.name))
+        // The plan is for jobs that start from the snapshot.
+        let names = Set(fixed.map(\.name)).union([SnapshotPlan.propertyName])
         let further = metadata.properties.sorted { $0.key < $1.key }.filter { !names.contains($0.key) }
         return fixed + further.map { SnapshotProperty($0.key, $0.value) }
     }

@@ -33,7 +33,7 @@ extension SavepointWriter {
     ///   - timeMilliseconds: when it counts as taken; since 1970 UTC.
     /// - Throws: kind `input` when the number is out of range.
     public init(
-        maxParallelism: Int, timeMilliseconds: Int64, jobName: String = "bootstrap",
+        maxParallelism: Int, timeMilliseconds: Int64, jobName: String = "",
         fileSystem: any FileSystem = LocalFileSystem()
     ) throws {
         guard (1...Self.maxParallelismMax).contains(maxParallelism) else {

@@ -15,6 +15,8 @@ public protocol KeyedColumn: AnyObject {
     func clear(_ slot: Int)
     /// Where the slots lie, for prefetching; nil when the column is sparse. Asked again after each `reserve`.
     var slotMemory: SlotMemory? { get }
+    /// Whether all that the column holds for a slot lies in the slot itself.
+    var isInline: Bool { get }
     /// `isEmpty` as a closure compiled where the state's type is known; nil when there is none.
     var emptyCheck: ((Int) -> Bool)? { get }
     /// What stands in snapshots of this column, and how it comes back.
@@ -31,6 +33,7 @@ public protocol KeyedColumn: AnyObject {
 extension KeyedColumn {
     public var slotMemory: SlotMemory? { nil }
     public var emptyCheck: ((Int) -> Bool)? { nil }
+    public var isInline: Bool { false }
     public func thaw(page: Int) {}
 }
 
@@ -39,10 +42,13 @@ public struct StateOwner: Sendable {
     public let operatorName: String
     /// The schema of the keys.
     public let key: RecordSchema
+    /// Further facts about states, such as the windows they are kept for, by their names.
+    public let properties: [String: [String: String]]
 
-    public init(operatorName: String, key: RecordSchema) {
+    public init(operatorName: String, key: RecordSchema, properties: [String: [String: String]] = [:]) {
         self.operatorName = operatorName
         self.key = key
+        self.properties = properties
     }
 
     /// Describes a state of the operator.
@@ -50,7 +56,8 @@ public struct StateOwner: Sendable {
         _ name: String, _ kind: StateKind, userKey: RecordSchema? = nil, value: RecordSchema? = nil
     ) -> StateDescriptor {
         StateDescriptor(
-            operatorName: operatorName, name: name, kind: kind, key: key, userKey: userKey, value: value)
+            operatorName: operatorName, name: name, kind: kind, key: key, userKey: userKey, value: value,
+            properties: properties[name] ?? [:])
     }
 }
 
@@ -65,9 +72,40 @@ public struct StoredForm {
     /// Makes the function that takes over entries stored as described, which may be another schema than that of today.
     /// Called once for each description, not for each entry.
     public let loader: (_ stored: StateDescriptor) throws -> EntryLoader
+    /// What the types of user keys and values say of their earlier forms.
+    private let evolutions: () throws -> (userKey: DeclaredEvolution, value: DeclaredEvolution)
 
+    /// A state without user keys and values.
     public init(_ descriptor: StateDescriptor, loader: @escaping (_ stored: StateDescriptor) throws -> EntryLoader) {
         self.descriptor = descriptor
         self.loader = loader
+        evolutions = { (DeclaredEvolution(), DeclaredEvolution()) }
+    }
+
+    /// A state of values of a type.
+    public init<Value: Codable & Sendable>(
+        _ descriptor: StateDescriptor, of _: Value.Type,
+        loader: @escaping (_ stored: StateDescriptor) throws -> EntryLoader
+    ) {
+        self.descriptor = descriptor
+        self.loader = loader
+        evolutions = { (DeclaredEvolution(), try RecordType<Value>.learn().evolution) }
+    }
+
+    /// A state of values of a type under user keys of a type.
+    public init<UserKey: Codable & Sendable, Value: Codable & Sendable>(
+        _ descriptor: StateDescriptor, of _: Value.Type, under _: UserKey.Type,
+        loader: @escaping (_ stored: StateDescriptor) throws -> EntryLoader
+    ) {
+        self.descriptor = descriptor
+        self.loader = loader
+        evolutions = { (try RecordType<UserKey>.learn().evolution, try RecordType<Value>.learn().evolution) }
+    }
+
+    /// What the state wants of a snapshot.
+    func wanted() throws -> WantedState {
+        var state = WantedState(descriptor)
+        (state.userKey, state.value) = try evolutions()
+        return state
     }
 }

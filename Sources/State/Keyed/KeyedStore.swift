@@ -16,6 +16,9 @@ open class AnyKeyedStore {
     /// What rests of the rows, for checkpoints that hold only what has changed; nil: each holds all.
     public final private(set) var layers: RowLayers?
     @exclusivity(unchecked) @usableFromInline final var storedIsLayered = false
+    @exclusivity(unchecked) @usableFromInline final var storedIsTiered = false
+    /// Which rows stay in memory; nil: all do.
+    final var tier: RowTier?
     /// What time it is for state that expires; set before such a state is bound.
     public final var time: StateTime?
     /// The states with a time to live.
@@ -37,6 +40,11 @@ open class AnyKeyedStore {
         storedSlot = slot
     }
 
+    /// Whether a batch that was resolved is to be noted.
+    @inlinable public final var isLayered: Bool { storedIsLayered }
+    /// Whether rows leave memory when it has no room for them.
+    @inlinable public final var isTiered: Bool { storedIsTiered }
+
     /// Has snapshots hold only the rows that have changed since the one before. Before the first record.
     public final func keepLayers(_ layers: RowLayers) {
         self.layers = layers
@@ -45,11 +53,6 @@ open class AnyKeyedStore {
 
     @usableFromInline @inline(never)
     final func noteChanged(_ slot: Int) { layers?.changed.insert(slot) }
-
-    @usableFromInline @inline(never)
-    final func noteChanged(_ slots: UnsafePointer<Int32>, count: Int, limit: Int) {
-        layers?.changed.insert(slots, count: count, limit: limit)
-    }
 
     /// Makes the state of a slot writable.
     @usableFromInline @inline(never)
@@ -75,6 +78,9 @@ open class AnyKeyedStore {
     @exclusivity(unchecked) private final var checks: [(Int) -> Bool] = []
 
     public init() {}
+
+    /// What snapshots say of states beside their types, such as the windows they are kept for, by their names.
+    public final var properties: [String: [String: String]] = [:]
 
     /// Hangs a state on this store.
     ///
@@ -134,7 +140,11 @@ open class AnyKeyedStore {
     }
 
     /// Takes over what a snapshot has of the states hung on this store, which is empty.
+    ///
+    /// Rows that may rest stay where they are until they are asked for.
     public final func restore(from source: KeyedRestore) throws {
+        let isAdopted = try adopt(from: source)
+        if isAdopted && isTiered { return }
         for form in forms(operatorName: source.operatorName) {
             guard let stored = try source.stored(form.descriptor) else { continue }
             let load = try form.loader(stored)
@@ -142,13 +152,31 @@ open class AnyKeyedStore {
                 try load(try slot(of: &key, in: group, source), &key, value)
             }
         }
+        if isAdopted { layers?.settle() }
+    }
+
+    /// Goes on from the layers of a snapshot; false when they cannot serve.
+    private func adopt(from source: KeyedRestore) throws -> Bool {
+        guard let layers, let segments = source.state.segments else { return false }
+        let forms = forms(operatorName: source.operatorName)
+        for form in forms { _ = try source.stored(form.descriptor) }
+        guard try layers.adopt(segments, forms.map(\.descriptor), take: tier?.takeIn(segments)) else { return false }
+        guard let tier else { return true }
+        try tier.begin(with: layers.chain, forms.map(\.descriptor), of: layers.owner)
+        layers.isPartial = true
+        return true
     }
 
     /// The states as they stand in snapshots.
     func forms(operatorName: String) -> [StoredForm] {
         guard let keySchema else { return [] }
-        let owner = StateOwner(operatorName: operatorName, key: keySchema)
+        let owner = StateOwner(operatorName: operatorName, key: keySchema, properties: properties)
         return columns.flatMap { $0.column.forms($0.name, owner) }
+    }
+
+    /// Declares the states hung on this store.
+    public func declare(_ states: inout StateDeclarations) throws {
+        preconditionFailure("a store without keys is never declared")
     }
 
     /// The number of pages of slots.
@@ -190,6 +218,7 @@ public final class KeyedStore<Key: Hashable & Codable & Sendable>: AnyKeyedStore
     public let hasher: KeyHasher<Key>
     let encoder: KeyEncoder<Key>
     let schema: RecordSchema
+    private let type: RecordType<Key>
     @exclusivity(unchecked) @usableFromInline var fresh: [Int32] = []
     @exclusivity(unchecked) @usableFromInline var reserved = 0
     @exclusivity(unchecked) @usableFromInline var memories: [SlotMemory] = []
@@ -205,6 +234,7 @@ public final class KeyedStore<Key: Hashable & Codable & Sendable>: AnyKeyedStore
         hasher = KeyHasher(type)
         encoder = KeyEncoder(type)
         schema = type.schema
+        self.type = type
         super.init()
     }
 
@@ -219,10 +249,6 @@ public final class KeyedStore<Key: Hashable & Codable & Sendable>: AnyKeyedStore
     ) {
         table.resolve(keys, hashes: hashes, count: count, into: slots) { fresh.append(Int32(truncatingIfNeeded: $0)) }
         if table.slotLimit > reserved { widen() }
-        if storedIsLayered {
-            noteChanged(slots, count: count, limit: table.slotLimit)
-            if !fresh.isEmpty { revive() }
-        }
         if sharing.left > 0 { thaw(slots, count: count) }
         if table.slotLimit > Self.prefetchKeysMin {
             for memory in memories { memory.prefetch(slots, count: count) }
@@ -263,13 +289,17 @@ public final class KeyedStore<Key: Hashable & Codable & Sendable>: AnyKeyedStore
     override func freezeKeys(
         operatorName: String, maxParallelism: Int, _ lease: PageLease, _ changed: SlotBits?
     ) -> FrozenKeys {
-        let owner = StateOwner(operatorName: operatorName, key: schema)
+        let owner = StateOwner(operatorName: operatorName, key: schema, properties: properties)
         let gone = changed == nil ? nil : FrozenHashes(gone.freeze(under: lease))
         return table.freeze(
             under: lease, owner: owner, maxParallelism: maxParallelism, encoder: encoder, changed: changed, gone: gone)
     }
 
     override func unfreezeKeys() { table.unfreeze() }
+
+    public override func declare(_ states: inout StateDeclarations) throws {
+        for form in forms(operatorName: states.operatorName) { try states.add(try form.wanted(), keyedBy: type) }
+    }
 
     public override func freezeRows(
         operatorName: String, maxParallelism: Int, checkpoint: Int64, isSelfContained: Bool

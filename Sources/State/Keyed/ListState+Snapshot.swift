@@ -59,7 +59,7 @@ extension ListState {
     public func forms(_ name: String, _ owner: StateOwner) -> [StoredForm] {
         guard let stored else { return [] }
         return [
-            StoredForm(form(name, stored, owner)) { [self] found in
+            StoredForm(form(name, stored, owner), of: Value.self) { [self] found in
                 let stamps = try StoredStamps(found, wanted: expiry?.ttl)
                 return { [self] slot, _, bytes in
                     var reader = ByteReader(bytes)

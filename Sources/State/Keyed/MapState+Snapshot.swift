@@ -64,7 +64,7 @@ extension MapState {
     public func forms(_ name: String, _ owner: StateOwner) -> [StoredForm] {
         guard let stored, let userKeys else { return [] }
         return [
-            StoredForm(form(name, userKeys, stored, owner)) { [self] found in
+            StoredForm(form(name, userKeys, stored, owner), of: Value.self, under: UserKey.self) { [self] found in
                 let stamps = try StoredStamps(found, wanted: expiry?.ttl)
                 return { [self] slot, key, bytes in
                     let entry = findOrInsert(try userKeys.encoder.decode(&key), slot: slot)

@@ -2,6 +2,7 @@
 //  One value per key.
 
 import ThalwegBase
+import ThalwegData
 
 /// State that a keyed function declares as a property: `@State var last = ValueState<Bid>()`.
 ///
@@ -17,17 +18,34 @@ public struct State<Handle: DeclaredState> {
     public let wrappedValue: Handle
     /// A name for snapshots other than the property's.
     public let name: String?
+    /// What is declared of earlier forms of the state.
+    public let past: StatePast
 
     @inlinable
     public init(wrappedValue: Handle) {
         self.wrappedValue = wrappedValue
         name = nil
+        past = StatePast()
     }
 
+    /// - Parameters:
+    ///   - name: the state's name in snapshots; nil takes the property's.
+    ///   - formerly: a name that it had in snapshots: what they hold under it is taken over (D11).
     @inlinable
-    public init(wrappedValue: Handle, _ name: String) {
+    public init(wrappedValue: Handle, _ name: String? = nil, formerly: String? = nil) {
         self.wrappedValue = wrappedValue
         self.name = name
+        past = StatePast(formerName: formerly)
+    }
+
+    /// - Parameter evolution: how values of earlier forms become values: of the state's value or element type. It takes
+    ///   the place of what that type says of itself (``EvolvingRecord``).
+    public init<Value>(
+        wrappedValue: Handle, _ name: String? = nil, formerly: String? = nil, evolution: Evolution<Value>
+    ) {
+        self.wrappedValue = wrappedValue
+        self.name = name
+        past = StatePast(formerName: formerly, evolution: evolution)
     }
 }
 
@@ -39,6 +57,7 @@ extension State: AnyStateDeclaration {
 public protocol AnyStateDeclaration {
     var handle: any DeclaredState { get }
     var name: String? { get }
+    var past: StatePast { get }
 }
 
 /// Keyed state of one value, nil until set. Values are copies: changing one that was read changes nothing in state.
@@ -121,6 +140,7 @@ public final class ValueState<Value: Codable & Sendable>: BindableState, KeyedCo
     public var emptyCheck: ((Int) -> Bool)? { storedEmptyCheck }
 
     public var slotMemory: SlotMemory? { column.memory }
+    public var isInline: Bool { _isPOD(Value.self) }
     public func reserve(_ count: Int) { column.reserve(count) }
     public func isEmpty(_ slot: Int) -> Bool { column.address(slot).pointee == nil }
     public func clear(_ slot: Int) { column.reset(slot) }

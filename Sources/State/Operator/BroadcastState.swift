@@ -48,6 +48,13 @@ public final class BroadcastState<Key: Hashable & Codable & Sendable, Value: Cod
             operatorName: seat.operatorName, name: name, kind: .broadcast, userKey: keys?.schema, value: values?.schema)
     }
 
+    public func wanted() throws -> WantedState {
+        var state = WantedState(try describe())
+        state.userKey = try RecordType<Key>.learn().evolution
+        state.value = try RecordType<Value>.learn().evolution
+        return state
+    }
+
     public func freeze() throws -> StatePart {
         let descriptor = try describe()
         guard let encoder = keys?.encoder, let codec = values?.codec else { return StatePart(descriptor) { _ in } }

@@ -141,6 +141,8 @@ public final class OperatorListState<Element: Codable & Sendable>: OperatorState
         StateDescriptor(operatorName: seat.operatorName, name: name, kind: mode.kind, value: stored?.schema)
     }
 
+    public func wanted() throws -> WantedState { try WantedState(name, kind: mode.kind, elements: Element.self) }
+
     public func freeze() throws -> StatePart {
         let descriptor = try describe()
         guard let codec = stored?.codec else { return StatePart(descriptor) { _ in } }

@@ -38,6 +38,8 @@ public protocol OperatorState: DeclaredState {
     func bind(_ name: String, to seat: OperatorSeat) throws
     /// What a snapshot says of it.
     func describe() throws -> StateDescriptor
+    /// What it wants of a snapshot.
+    func wanted() throws -> WantedState
     /// The state as it is now, to be written later.
     func freeze() throws -> StatePart
     /// Whether what a snapshot holds in `kind` is divided by position: then it takes part in the rotation of shares.
@@ -76,6 +78,11 @@ public final class OperatorStates {
 
     /// The states as they are now.
     public func freeze() throws -> [StatePart] { try states.map { try $0.state.freeze() } }
+
+    /// Declares the states.
+    public func declare(_ declarations: inout StateDeclarations) throws {
+        for (_, state) in states { declarations.add(try state.wanted()) }
+    }
 
     /// Takes over what belongs to this subtask now. Every subtask must declare the same states in the same order.
     public func restore(from source: any RestoredState) throws {

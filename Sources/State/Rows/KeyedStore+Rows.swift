@@ -18,15 +18,18 @@ extension KeyedStore {
     /// New keys of a batch: those that were gone have come back, over what layers have of them.
     @usableFromInline @inline(never)
     func revive() {
-        guard let layers, gone.count > 0 || flights.contains(where: { $0.gone.count > 0 }) else { return }
+        guard let layers else { return }
+        // A bit may be left of the row that had the slot before.
+        for slot in fresh { layers.stored.remove(Int(slot)) }
+        guard gone.count > 0 || flights.contains(where: { $0.gone.count > 0 }) else { return }
         for slot in fresh {
             let slot = Int(slot)
             guard table.isUsed(slot) else { continue }
             let (key, hash) = (table.key(at: slot), table.hash(at: slot))
-            if let place = gone.find(key, hash: hash) {
-                gone.remove(slot: place)
-                layers.stored.insert(slot)
-            } else if flights.contains(where: { $0.gone.find(key, hash: hash) != nil }) {
+            // Should a snapshot fail that says that it is gone, it is not gone all the same.
+            for table in CollectionOfOne(gone) + flights.map(\.gone) {
+                guard let place = table.find(key, hash: hash) else { continue }
+                table.remove(slot: place)
                 layers.stored.insert(slot)
             }
         }
@@ -47,34 +50,48 @@ extension KeyedStore {
     func freezeRows(
         in layers: RowLayers, operatorName: String, maxParallelism: Int, checkpoint: Int64, isSelfContained: Bool
     ) -> RowSnapshot {
-        let isWhole = isSelfContained || layers.isWholeNext(rowCount: table.count)
+        let isWhole = isSelfContained && !layers.isPartial || layers.isWholeNext(rowCount: table.count)
         let layer = RowLayer(
             sequence: layers.nextSequence(checkpoint: checkpoint),
             rowCount: isWhole ? table.count : layers.changed.count + gone.count)
         let base = isWhole ? [] : layers.chain
-        let parts = freeze(
+        var parts = freeze(
             operatorName: operatorName, maxParallelism: maxParallelism, changed: isWhole ? nil : layers.changed)
-        if !isSelfContained {
-            let changed = layers.begin(layer, isWhole: isWhole)
-            // Every other row is in a layer already, or in one that is being written.
-            layers.stored.formUnion(changed)
-            flights.append(RowFlight(layer: layer, isWhole: isWhole, changed: changed, gone: gone))
-            gone = KeyTable()
+        if isSelfContained {
+            return RowSnapshot(parts: parts, base: base, layer: layer, isSelfContained: true)
         }
-        return RowSnapshot(parts: parts, base: base, layer: layer)
+        if tier != nil { parts = parts.map { $0.noting(in: layer) } }
+        let changed = layers.begin(layer, isWhole: isWhole)
+        // Every other row is in a layer already, or in one that is being written.
+        layers.stored.formUnion(changed)
+        flights.append(RowFlight(layer: layer, isWhole: isWhole, changed: changed, gone: gone))
+        gone = KeyTable()
+        return RowSnapshot(parts: parts, base: base, layer: layer, isSelfContained: false)
+    }
+
+    /// All rows in memory.
+    private var usedSlots: SlotBits {
+        var slots = SlotBits()
+        for slot in 0..<table.slotLimit where table.isUsed(slot) { slots.insert(slot) }
+        return slots
+    }
+
+    /// Whether a row rests nowhere yet, or only in a file that may never be there.
+    func isUnsaved(_ slot: Int, _ layers: RowLayers) -> Bool {
+        layers.changed.contains(slot) || flights.contains { $0.isWhole || $0.changed.contains(slot) }
     }
 
     /// A layer has been written or given up.
     func land(_ layer: RowLayer) {
         guard let layers, let index = flights.firstIndex(where: { $0.layer === layer }) else { return }
         let flight = flights.remove(at: index)
+        defer { tier?.changed(layers.chain, added: layer) }
         if layer.isWritten { return layers.end(layer) }
         layer.failed()
-        layers.fail(layer, isWhole: flight.isWhole, flight.changed)
+        layers.fail(layer, flight.isWhole ? usedSlots : flight.changed.filter(table.isUsed))
         for place in 0..<flight.gone.slotLimit where flight.gone.isUsed(place) {
             let (key, hash) = (flight.gone.key(at: place), flight.gone.hash(at: place))
-            // What has come back says so in the layer that it belongs to.
-            if table.find(key, hash: hash) == nil { _ = gone.findOrInsert(key, hash: hash) }
+            _ = gone.findOrInsert(key, hash: hash)
         }
     }
 }

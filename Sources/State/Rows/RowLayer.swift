@@ -18,11 +18,26 @@ public final class RowLayer: Sendable {
     /// How many rows it has, those that are gone included.
     let rowCount: Int
     private let outcome = Guarded<Outcome>(.pending)
+    private let durability: Guarded<(@Sendable () throws -> Void)?>
+    private let notes = Guarded<[TimerNotes]>([])
 
-    init(sequence: Int64, rowCount: Int) {
+    /// - Parameter sync: makes the file durable, if that is not done by who writes it.
+    init(sequence: Int64, rowCount: Int, sync: (@Sendable () throws -> Void)? = nil) {
         self.sequence = sequence
         self.rowCount = rowCount
+        durability = Guarded(sync)
     }
+
+    /// Waits until the file survives a loss of power.
+    public func sync() throws {
+        guard let sync = durability.withLock({ $0 }) else { return }
+        try sync()
+        durability.withLock { $0 = nil }
+    }
+
+    /// When its timers are due, known once it has been written.
+    var timers: [TimerStretch] { notes.withLock { $0 }.flatMap(\.stretches) }
+    func add(_ timers: TimerNotes) { notes.withLock { $0.append(timers) } }
 
     /// The file is there; nil when there was nothing to write.
     public func written(_ file: HeldSegment?) { outcome.withLock { $0 = .written(file) } }
@@ -56,6 +71,8 @@ public struct RowSnapshot: Sendable {
     public let base: [RowLayer]
     /// What the parts become.
     public let layer: RowLayer
+    /// Whether it is to hold the layers below itself: they are copied.
+    public let isSelfContained: Bool
 
     /// The operators whose state it is.
     public var operators: [String] { Set(parts.map(\.descriptor.operatorName)).sorted() }

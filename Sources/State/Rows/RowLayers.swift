@@ -4,6 +4,22 @@
 import ThalwegBase
 import ThalwegStorage
 
+/// Whose rows they are.
+public struct RowOwner: Sendable {
+    public let operatorName: String
+    public let subtask: Int
+    /// The key groups of the subtask.
+    public let keyGroups: Range<Int>
+    public let maxParallelism: Int
+
+    public init(operatorName: String, subtask: Int, keyGroups: Range<Int>, maxParallelism: Int) {
+        self.operatorName = operatorName
+        self.subtask = subtask
+        self.keyGroups = keyGroups
+        self.maxParallelism = maxParallelism
+    }
+}
+
 /// What a keyed store knows of its rows at rest, so that a checkpoint writes only what has changed since the one before
 /// (FLIP-47, FLIP-50).
 ///
@@ -15,20 +31,75 @@ public final class RowLayers {
     @exclusivity(unchecked) var changed = SlotBits()
     /// The slots of rows that a layer may have.
     @exclusivity(unchecked) var stored = SlotBits()
-    /// Whether the next layer must hold all rows.
-    private var needsWhole = true
     private var lastSequence: Int64 = 0
+    /// Whether layers have rows that memory has not.
+    var isPartial = false
 
     /// The most layers: each costs a file to open at a restore.
-    private static let layersMax = 1
+    private static let layersMax = 32
 
-    public init() {}
+    let owner: RowOwner
+    private let root: String
+    let leases: RunLeases
+
+    /// - Parameters:
+    ///   - root: of the store that the layers lie in.
+    ///   - leases: who holds which file of it.
+    public init(_ owner: RowOwner, root: String, leases: RunLeases) {
+        self.owner = owner
+        self.root = root
+        self.leases = leases
+    }
+
+    /// Goes on from the layers of a snapshot, if they are as this store would write them.
+    ///
+    /// - Parameters:
+    ///   - forms: the states as they stand in layers now.
+    ///   - take: brings a file of another store, or of the user, into this one; nil: then they are not taken over.
+    /// - Returns: whether they were taken over.
+    func adopt(
+        _ segments: RestoredSegments, _ forms: [StateDescriptor],
+        take: ((RestoredSegments.File) throws -> HeldSegment)?
+    ) throws -> Bool {
+        let names = Set(forms.map(\.name))
+        var files: [RestoredSegments.File] = []
+        for file in segments.files {
+            let held = file.states.filter { $0.operatorName == owner.operatorName && names.contains($0.name) }
+            if held.isEmpty { continue }
+            guard held.count == file.states.count, held.allSatisfy(forms.contains) else { return false }
+            let groups = (file.file.keyGroups ?? 0..<owner.maxParallelism).clamped(to: owner.keyGroups)
+            if groups.isEmpty { continue }
+            var file = file
+            file.file.keyGroups = groups
+            files.append(file)
+        }
+        let isOwn = segments.root == root && !segments.isUserOwned && segments.isInPlace
+        guard isOwn || take != nil else { return false }
+        let sorted = files.sorted { ($0.file.sequence, $0.path) < ($1.file.sequence, $1.path) }
+        chain = try sorted.map { file in
+            var held = try isOwn ? HeldSegment(file.file, leases.take(file.file.path)) : take?(file)
+            // What lay alone is a layer like others from now on.
+            held?.file.sequence = max(1, file.file.sequence)
+            let layer = RowLayer(sequence: max(1, file.file.sequence), rowCount: Int(clamping: file.file.entries))
+            layer.written(held)
+            return layer
+        }
+        lastSequence = max(lastSequence, chain.last?.sequence ?? 0)
+        return !chain.isEmpty
+    }
+
+    /// The rows that were just loaded are those of the layers.
+    func settle() {
+        stored.formUnion(changed)
+        changed.removeAll()
+    }
 
     /// Whether the next layer holds all rows, so that those below are needed no more.
     ///
     /// - Parameter rowCount: how many rows there are.
     func isWholeNext(rowCount: Int) -> Bool {
-        if needsWhole || chain.isEmpty || chain.count >= Self.layersMax { return true }
+        if isPartial { return false }
+        if chain.isEmpty || chain.count >= Self.layersMax { return true }
         let waiting = changed.count
         let above = chain.dropFirst().reduce(0) { $0 + $1.rowCount }
         return (waiting + above) * 2 > rowCount
@@ -46,9 +117,26 @@ public final class RowLayers {
     func begin(_ layer: RowLayer, isWhole: Bool) -> SlotBits {
         let frozen = changed
         chain = isWhole ? [layer] : chain + [layer]
-        needsWhole = false
         changed.removeAll()
         return frozen
+    }
+
+    /// Rows have been written between snapshots, and need not be in the next one.
+    func add(_ layer: RowLayer, holding rows: SlotBits) {
+        chain.append(layer)
+        changed.subtract(rows)
+        stored.formUnion(rows)
+    }
+
+    /// One layer takes the place of several neighbours; false when they are no longer there.
+    func replace(_ merged: [RowLayer], with layer: RowLayer) -> Bool {
+        guard let first = merged.first, let place = chain.firstIndex(where: { $0 === first }),
+            place + merged.count <= chain.count,
+            zip(chain[place...], merged).allSatisfy({ $0 === $1 })
+        else { return false }
+        let isThere = (try? layer.file()) ?? nil
+        chain.replaceSubrange(place..<place + merged.count, with: isThere == nil ? [] : [layer])
+        return true
     }
 
     /// The layer was written.
@@ -59,14 +147,10 @@ public final class RowLayers {
     }
 
     /// The layer could not be written: its rows wait for the next.
-    func fail(_ layer: RowLayer, isWhole: Bool, _ frozen: SlotBits) {
-        changed.formUnion(frozen)
-        guard chain.contains(where: { $0 === layer }) else { return }
-        if isWhole {
-            chain = []
-            needsWhole = true
-        } else {
-            chain.removeAll { $0 === layer }
-        }
+    ///
+    /// - Parameter rows: the slots of its rows.
+    func fail(_ layer: RowLayer, _ rows: SlotBits) {
+        changed.formUnion(rows)
+        chain.removeAll { $0 === layer }
     }
 }

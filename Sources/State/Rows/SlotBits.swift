@@ -50,9 +50,20 @@ public struct SlotBits: Sendable {
         for index in words.indices { words[index] = 0 }
     }
 
+    public mutating func subtract(_ other: SlotBits) {
+        for index in 0..<min(words.count, other.words.count) { words[index] &= ~other.words[index] }
+    }
+
     public mutating func formUnion(_ other: SlotBits) {
         if other.words.count > words.count { grow(other.words.count - 1) }
         for index in other.words.indices { words[index] |= other.words[index] }
+    }
+
+    /// The slots that `body` wants.
+    func filter(_ body: (Int) -> Bool) -> SlotBits {
+        var kept = self
+        forEach { if !body($0) { kept.remove($0) } }
+        return kept
     }
 
     /// Calls `body` with each slot, in ascending order.

@@ -22,22 +22,34 @@ public struct StoredTables<Key: Hashable & Codable & Sendable, Value: Codable & 
 
     public let hasher: KeyHasher<Key>
     private let encoder: KeyEncoder<Key>
-    private let schema: RecordSchema
+    private let type: RecordType<Key>
+    /// What snapshots say of the state beside its types.
+    private let properties: [String: String]
     private let stored: StoredType<Value>
 
     /// Learns both types. Throws for classes.
-    public init() throws(ThalwegError) {
+    ///
+    /// - Parameter window: the windows that the values are kept for.
+    public init(window: StoredWindow? = nil) throws(ThalwegError) {
         let type = try RecordType<Key>.learn()
         hasher = KeyHasher(type)
         encoder = KeyEncoder(type)
-        schema = type.schema
+        self.type = type
+        properties = window.map { [StoredWindow.propertyName: $0.text] } ?? [:]
         stored = try StoredType()
     }
 
     private func describe(_ name: String, of operatorName: String) -> StateDescriptor {
         StateDescriptor(
-            operatorName: operatorName, name: name, kind: .pane, key: schema,
-            userKey: RecordSchema(root: .scalar(.time)), value: stored.schema)
+            operatorName: operatorName, name: name, kind: .pane, key: type.schema,
+            userKey: RecordSchema(root: .scalar(.time)), value: stored.schema, properties: properties)
+    }
+
+    /// Declares the state.
+    public func declare(_ name: String, _ states: inout StateDeclarations) throws(ThalwegError) {
+        var state = WantedState(describe(name, of: states.operatorName))
+        state.value = try RecordType<Value>.learn().evolution
+        try states.add(state, keyedBy: type)
     }
 
     /// A part of kind `.pane` with the entries of all tables.

@@ -32,6 +32,10 @@ public final class TimerQueue {
         }
     }
 
+    /// The names of the two queues of an operator in snapshots.
+    public static let eventName = "$timers.event"
+    public static let processingName = "$timers.processing"
+
     private var heap: [Timer] = []
     let live = KeyTable<Timer>()
     /// The timers of each slot.

@@ -17,7 +17,8 @@ public final class SegmentCursor {
     /// What the entry says; always `put` unless the segment is read as a layer.
     @exclusivity(unchecked) public private(set) var kind = EntryKind.put
     @exclusivity(unchecked) private var position = 0
-    @exclusivity(unchecked) private var plainBytes = 0
+    /// Where the block's entries end.
+    @exclusivity(unchecked) private var plainEnd = 0
     @exclusivity(unchecked) private var entriesLeft: UInt32 = 0
     /// The block to be read next, and the one after the last.
     private var nextBlock: Int
@@ -51,6 +52,18 @@ public final class SegmentCursor {
         endBlock = max(start, end ?? range.upperBound)
     }
 
+    /// The entries of one block of a layer.
+    init(_ reader: SegmentReader, state: Int, block: Int) {
+        self.reader = reader
+        self.state = state
+        from = nil
+        to = nil
+        isLayer = true
+        mayBeCovered = false
+        nextBlock = block
+        endBlock = block + 1
+    }
+
     /// The key. Lent until the next call of ``next()``.
     public var key: UnsafeRawBufferPointer { keyBuffer.bytes(keyBytes) }
 
@@ -68,7 +81,7 @@ public final class SegmentCursor {
             }
             if mayPass, let to, to.withUnsafeBytes({ compare(key, $0) >= 0 }) {
                 entriesLeft = 0
-                position = plainBytes
+                position = plainEnd
                 nextBlock = endBlock
                 return false
             }
@@ -99,11 +112,13 @@ public final class SegmentCursor {
 
     private func step() throws -> Bool {
         if entriesLeft == 0 {
-            guard position == plainBytes else { throw broken("bytes follow its last entry") }
+            guard position == plainEnd else { throw broken("bytes follow its last entry") }
             guard nextBlock < endBlock else { return false }
-            plainBytes = try reader.load(block: nextBlock, into: plain, through: stored)
+            plain.reserve(reader.loadBytes(of: nextBlock))
+            let range = try reader.load(block: nextBlock, into: plain.room(plain.capacity), through: stored)
             entriesLeft = reader.footer.blocks[nextBlock].entries
-            position = 0
+            position = range.lowerBound
+            plainEnd = range.upperBound
             keyBytes = 0
             rowBytes = .max
             nextBlock += 1
@@ -116,7 +131,7 @@ public final class SegmentCursor {
         let shared = first &>> 1
         let count = last &>> 2
         let row = try first & 1 == 0 ? (shared >= rowBytes ? rowBytes : shared &+ rest) : explicitRow(shared &+ rest)
-        guard shared <= keyBytes, rest <= plainBytes &- position, count <= plainBytes &- position &- rest else {
+        guard shared <= keyBytes, rest <= plainEnd &- position, count <= plainEnd &- position &- rest else {
             throw broken("an entry reaches beyond its end")
         }
         if last & 3 != 0 {
@@ -153,7 +168,7 @@ public final class SegmentCursor {
     private func length() -> Int? {
         var value = 0
         var shift = 0
-        while position < plainBytes && shift < 35 {
+        while position < plainEnd && shift < 35 {
             let byte = plain.start.load(fromByteOffset: position, as: UInt8.self)
             position &+= 1
             value |= Int(byte & 0x7F) &<< shift

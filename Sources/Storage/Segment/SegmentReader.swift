@@ -10,7 +10,7 @@ import ThalwegBase
 public final class SegmentReader {
     public let footer: SegmentFooter
     private let source: any ByteSource
-    private let decompressor = BlockDecompressor()
+    private lazy var decompressor = BlockDecompressor()
     private var filters: [Int: [UInt8]] = [:]
     /// The bytes read from the file so far.
     public private(set) var bytesRead: Int64 = 0
@@ -85,15 +85,34 @@ public final class SegmentReader {
 
     // MARK: Blocks
 
-    /// Reads a block, and gives the number of its plain bytes.
-    func load(block index: Int, into plain: GrowingBuffer, through stored: GrowingBuffer) throws -> Int {
+    /// The bytes of memory that loading a block takes.
+    func loadBytes(of index: Int, withFilter: Bool = false) -> Int {
         let block = footer.blocks[index]
-        let count = Int(block.storedBytes)
+        return max(Int(block.storedBytes) + (withFilter ? Int(block.filterBytes) : 0), Int(block.plainBytes))
+    }
+
+    /// Reads a block, and gives the place of its plain bytes in `memory`: one that is stored plain stays where it was
+    /// read.
+    ///
+    /// - Parameters:
+    ///   - filter: takes the bytes of the block's filter, which is read with it; nil: it is not wanted.
+    ///   - memory: of ``loadBytes(of:withFilter:)`` bytes.
+    ///   - stored: takes the bytes of a block that is compressed.
+    func load(
+        block index: Int, withFilter filter: UnsafeMutableRawPointer? = nil,
+        into memory: UnsafeMutableRawBufferPointer, through stored: GrowingBuffer
+    ) throws -> Range<Int> {
+        let block = footer.blocks[index]
+        let blockBytes = Int(block.storedBytes)
+        let count = blockBytes + (filter == nil ? 0 : Int(block.filterBytes))
         let header = SegmentFormat.blockHeaderBytes
-        let payload = count - header - SegmentFormat.checksumBytes
-        stored.reserve(count)
-        try read(at: block.offset, into: stored.room(count), place: "block \(index)")
-        let bytes = stored.bytes(count)
+        let payload = blockBytes - header - SegmentFormat.checksumBytes
+        let seemsPlain = payload == Int(block.plainBytes)
+        if !seemsPlain { stored.reserve(count) }
+        let target = seemsPlain ? UnsafeMutableRawBufferPointer(rebasing: memory[..<count]) : stored.room(count)
+        try read(at: block.offset, into: target, place: "block \(index)")
+        if let filter { try take(filter: index, from: UnsafeRawBufferPointer(rebasing: target[blockBytes...]), filter) }
+        let bytes = UnsafeRawBufferPointer(rebasing: target[..<blockBytes])
         let checksum = UnsafeRawBufferPointer(rebasing: bytes[..<(header + payload)]).checksum
         guard checksum == block.checksum, checksum == bytes.little(at: header + payload, as: UInt64.self) else {
             throw damage("block \(index) at byte \(block.offset)", "its checksum differs")
@@ -103,14 +122,27 @@ public final class SegmentReader {
             bytes.little(at: 8, as: UInt32.self) == block.entries, bytes.little(at: 12, as: UInt16.self) == block.state,
             let compression = BlockCompression(rawValue: bytes.little(at: 14, as: UInt16.self))
         else { throw damage("block \(index) at byte \(block.offset)", "its header is not what the index says") }
-        plain.reserve(plainBytes)
-        let input = UnsafeRawBufferPointer(rebasing: bytes[header..<header + payload])
-        switch compression {
-        case .plain where payload == plainBytes: plain.room(plainBytes).copyMemory(from: input)
-        case .zstd where decompressor.decompress(input, into: plain.room(plainBytes)): break
-        default: throw damage("block \(index) at byte \(block.offset)", "it cannot be decompressed")
+        if compression == .plain && seemsPlain { return header..<header + payload }
+        var input = UnsafeRawBufferPointer(rebasing: bytes[header..<header + payload])
+        if seemsPlain {
+            stored.hold(input)
+            input = stored.bytes(payload)
         }
-        return plainBytes
+        let plain = UnsafeMutableRawBufferPointer(rebasing: memory[..<plainBytes])
+        guard compression == .zstd, decompressor.decompress(input, into: plain) else {
+            throw damage("block \(index) at byte \(block.offset)", "it cannot be decompressed")
+        }
+        return 0..<plainBytes
+    }
+
+    /// Copies a filter without its checksum.
+    private func take(filter index: Int, from bytes: UnsafeRawBufferPointer, _ filter: UnsafeMutableRawPointer) throws {
+        let count = bytes.count - SegmentFormat.checksumBytes
+        let plain = UnsafeRawBufferPointer(rebasing: bytes[..<count])
+        guard plain.checksum == bytes.little(at: count, as: UInt64.self), count % BlockFilter.laneBytes == 0,
+            let start = plain.baseAddress
+        else { throw damage("filter of block \(index)", "its checksum differs") }
+        filter.copyMemory(from: start, byteCount: count)
     }
 
     /// A block and its filter as they stand in the file, their checksums compared.

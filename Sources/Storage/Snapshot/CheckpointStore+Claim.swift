@@ -57,9 +57,11 @@ extension CheckpointStore {
                 detail: "\(snapshot.path): job \"\(found.jobName)\" with checkpoints in \(found.directory)",
                 hint: "start without --claim from a copy: thalweg state export \(snapshot.path) COPY")
         }
+        // The job may be started again in another directory.
+        let path = fileSystem.absolutePath(snapshot.path)
         let seed = Array("\(root)\n\(snapshot.path)\n\(jobName)\n\(time)".utf8)
         let record = ClaimRecord(
-            token: seed.withUnsafeBytes(\.checksum).hex, jobName: jobName, directory: root, snapshot: snapshot.path)
+            token: seed.withUnsafeBytes(\.checksum).hex, jobName: jobName, directory: root, snapshot: path)
         // Own first: a snapshot with a claim that nobody knows of would be nobody's.
         try write(record.tree, root, Self.claimedName)
         try write(record.tree, snapshot.path, Self.claimName)

@@ -17,15 +17,20 @@ public struct PruneReport: Sendable, Hashable {
 
 extension CheckpointStore {
     /// Removes the checkpoints that the job owns but for the newest, and then every segment that no snapshot in the
-    /// directory refers to (FLIP-47 b4). What `latest` stands for stays, and so do the user's snapshots. Not while a
-    /// job writes here.
+    /// directory refers to (FLIP-47 b4). What `latest` stands for stays, and so do the user's snapshots.
     ///
     /// - Parameters:
     ///   - count: how many of the job's checkpoints stay.
     ///   - isTrial: whether nothing is removed.
-    /// - Throws: kind `corrupt` when a snapshot cannot be read, as it is not known then what it refers to; nothing has
-    ///   been removed.
+    /// - Throws: kind `retry` while a job writes here; kind `corrupt` when a snapshot cannot be read, as it is not
+    ///   known then what it refers to; nothing has been removed.
     public func prune(keeping count: Int, isTrial: Bool = false) throws -> PruneReport {
+        guard fileSystem.isDirectory(root) else {
+            throw ThalwegError(.input, "there is no such directory", detail: root, hint: "check the path")
+        }
+        // A checkpoint under way has files that nothing refers to yet.
+        let lock = isTrial ? nil : try lockRoot(for: "a prune")
+        defer { lock?.release() }
         let snapshots = try allMetadata()
         let latest = try loadLatest()?.path
         let complete = snapshots.compactMap { name, metadata in
@@ -57,15 +62,16 @@ extension CheckpointStore {
             try removeUnreferenced(
                 in: Self.directoryName(number), isOver: isOver, referenced, isTrial: isTrial, into: &report)
         }
+        if fileSystem.isDirectory(root + "/" + Self.runDirectory) {
+            try removeUnreferenced(
+                in: Self.runDirectory, isOver: true, referenced, isTrial: isTrial, into: &report)
+        }
         if !isTrial { try fileSystem.syncDirectory(root) }
         return report
     }
 
     /// The metadata of every snapshot in the directory, by the name of its own, renamed ones and copies too.
     private func allMetadata() throws -> [String: SnapshotMetadata] {
-        guard fileSystem.isDirectory(root) else {
-            throw ThalwegError(.input, "there is no such directory", detail: root, hint: "check the path")
-        }
         var found: [String: SnapshotMetadata] = [:]
         var damages: [ThalwegError] = []
         for name in try fileSystem.names(in: root) where fileSystem.isDirectory(root + "/" + name) {

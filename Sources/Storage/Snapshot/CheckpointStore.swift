@@ -63,7 +63,7 @@ public struct CheckpointStore: Sendable {
     public func prepare(for owner: String = "a job") throws -> (any FileLock)? {
         try makeRoot()
         let lock = try lockRoot(for: owner)
-        try removeLeftovers()
+        try removeUnreferenced()
         return lock
     }
 
@@ -88,7 +88,7 @@ public struct CheckpointStore: Sendable {
         }
     }
 
-    private func lockRoot(for owner: String) throws -> (any FileLock)? {
+    func lockRoot(for owner: String) throws -> (any FileLock)? {
         do { return try fileSystem.lock(root + "/" + Self.lockName, for: owner) } catch {
             guard error.primary == LockTable.heldPrimary else { throw error }
             throw ThalwegError(
@@ -98,7 +98,9 @@ public struct CheckpointStore: Sendable {
         }
     }
 
-    private func removeLeftovers() throws {
+    /// Removes what checkpoints that were never completed left, files beside those of complete ones that attempts of
+    /// tasks left which are over, and runs that no checkpoint refers to. Only while no task of a job builds on them.
+    public func removeUnreferenced() throws {
         let complete = try checkpoints().filter(isComplete)
         // What a damaged one refers to is not known, and its metadata may be brought back from a copy.
         guard complete.allSatisfy({ (try? readMetadata(directory($0))) != nil }) else { return }
@@ -110,6 +112,7 @@ public struct CheckpointStore: Sendable {
                 try removeFiles(of: checkpoint, except: referenced)
             }
         }
+        try removeRuns(except: referenced)
     }
 
     // MARK: Writing
@@ -125,6 +128,15 @@ public struct CheckpointStore: Sendable {
         checkpoint: Int64, name: String, operators: [String], subtask: Int, parts: [StatePart],
         isCancelled: @Sendable () -> Bool
     ) throws -> SegmentFile? {
+        let path = try newPath(checkpoint, name)
+        return try write(path, operators, subtask, parts, options, isCancelled: isCancelled) { try $0.sync() }
+    }
+
+    /// - Parameter finish: called when everything has been written, before the file is closed.
+    func write(
+        _ path: String, _ operators: [String], _ subtask: Int, _ parts: [StatePart], _ options: SegmentOptions,
+        isCancelled: @Sendable () -> Bool, finish: (any FileOutput) throws -> Void
+    ) throws -> SegmentFile? {
         let parts = parts.sorted {
             ($0.descriptor.operatorName, $0.descriptor.name) < ($1.descriptor.operatorName, $1.descriptor.name)
         }
@@ -136,7 +148,6 @@ public struct CheckpointStore: Sendable {
                 .bug, "an operator gives a state twice",
                 detail: "state '\(part.descriptor.name)' of '\(part.descriptor.operatorName)'")
         }
-        let path = try newPath(checkpoint, name)
         let output = LateOutput(root + "/" + path, fileSystem)
         do {
             return try withoutActuallyEscaping(isCancelled) { isCancelled in
@@ -148,7 +159,7 @@ public struct CheckpointStore: Sendable {
                     try part.write(to: writer)
                 }
                 guard let (footer, checksum) = try writer.finishUnlessEmpty() else { return nil }
-                try output.sync()
+                try finish(output)
                 output.close()
                 return SegmentFile(
                     path: path, byteCount: writer.byteCount, checksum: checksum.hex, entries: Int64(footer.entries),
@@ -163,7 +174,7 @@ public struct CheckpointStore: Sendable {
 
     /// A path that no file has: one that is there may belong to a complete checkpoint, as the last state of a task
     /// that ended after it and has been started again since.
-    private func newPath(_ checkpoint: Int64, _ name: String) throws -> String {
+    func newPath(_ checkpoint: Int64, _ name: String) throws -> String {
         let directory = directory(checkpoint)
         let taken = fileSystem.isDirectory(directory) ? Set(try fileSystem.names(in: directory)) : []
         var file = Self.fileName(name)
@@ -191,9 +202,12 @@ public struct CheckpointStore: Sendable {
             throw ThalwegError(.bug, "a file of a checkpoint lies outside its store", detail: path)
         }
         try Snapshot(metadata, path: path, root: root, fileSystem: fileSystem).checkFiles()
-        // Files of tasks that have ended lie in the directories of other checkpoints, which may never be complete.
-        let owners = Set(metadata.files.compactMap { Self.owner(of: $0.path) }).union([metadata.checkpoint])
-        for owner in owners.sorted() { try fileSystem.syncDirectory(directory(owner)) }
+        // Files of tasks that have ended lie in the directories of other checkpoints, which may never be complete, and
+        // those that tasks have written between checkpoints in one of their own.
+        let owners = Set(metadata.files.map { Self.parent(of: $0.path) }).union([
+            Self.directoryName(metadata.checkpoint)
+        ])
+        for owner in owners.sorted() { try fileSystem.syncDirectory(root + "/" + owner) }
         try fileSystem.syncDirectory(root)
         try Self.writeMetadata(metadata, in: path, fileSystem)
     }
@@ -321,7 +335,7 @@ public struct CheckpointStore: Sendable {
     }
 
     /// A name that is one on every disk: what is not plain is written as `%` and two digits.
-    private static func fileName(_ name: String) -> String {
+    static func fileName(_ name: String) -> String {
         var out = ""
         for byte in name.utf8 {
             switch byte {
@@ -337,29 +351,4 @@ public struct CheckpointStore: Sendable {
         }
         return out + Self.segmentEnding
     }
-}
-
-/// A file that is created when its first bytes are written.
-private final class LateOutput: FileOutput {
-    private let path: String
-    private let fileSystem: any FileSystem
-    private var output: (any FileOutput)?
-    private(set) var isThere = false
-
-    init(_ path: String, _ fileSystem: any FileSystem) {
-        self.path = path
-        self.fileSystem = fileSystem
-    }
-
-    func write(_ bytes: UnsafeRawBufferPointer) throws(ThalwegError) {
-        if output == nil {
-            isThere = true
-            output = try fileSystem.create(path)
-        }
-        try output?.write(bytes)
-    }
-
-    func sync() throws(ThalwegError) { try output?.sync() }
-
-    func close() { output?.close() }
 }

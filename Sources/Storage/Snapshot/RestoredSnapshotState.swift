@@ -18,21 +18,17 @@ public final class RestoredSnapshotState: RestoredState {
         var isLayer: Bool { sequence > 0 || keyGroups != nil }
     }
 
-    private struct Reads: Sendable {
-        var asked: Set<String> = []
-        var bytes: Int64 = 0
-    }
-
     public let operatorName: String
     public let parallelism: Int
     public let states: [StateDescriptor]
     private let files: [File]
     private let fileSystem: any FileSystem
-    private let reads: Guarded<Reads>
+    private let reads: Guarded<Int64>
+    public let segments: RestoredSegments?
 
     init(
         of known: SnapshotMetadata.Operator, files listed: [(path: String, file: SegmentFile)],
-        fileSystem: any FileSystem
+        root: String, isUserOwned: Bool, fileSystem: any FileSystem
     ) throws {
         operatorName = known.name
         parallelism = known.parallelism
@@ -40,6 +36,7 @@ public final class RestoredSnapshotState: RestoredState {
         var states: [String: StateDescriptor] = [:]
         var files: [File] = []
         var bytesRead: Int64 = 0
+        var segments = RestoredSegments(root: root, isUserOwned: isUserOwned, files: [])
         for (path, file) in listed {
             let reader = try Snapshot.open(path, file, fileSystem)
             bytesRead += reader.bytesRead
@@ -52,6 +49,7 @@ public final class RestoredSnapshotState: RestoredState {
                 }
                 if states[state.name] == nil { states[state.name] = state }
             }
+            segments.files.append(.init(file: file, states: reader.footer.states, path: path))
             files.append(
                 File(
                     path: path, footer: reader.footer, states: indices, sequence: file.sequence,
@@ -59,13 +57,8 @@ public final class RestoredSnapshotState: RestoredState {
         }
         self.states = states.values.sorted { $0.name < $1.name }
         self.files = files
-        reads = Guarded(Reads(bytes: bytesRead))
-    }
-
-    /// States with entries that nobody has asked for.
-    public func unreadStates() throws -> [StateDescriptor] {
-        let asked = reads.withLock { $0.asked }
-        return try states.filter { try !asked.contains($0.name) && hasEntries(of: $0.name) }
+        self.segments = segments
+        reads = Guarded(bytesRead)
     }
 
     /// Whether a state has entries. Where files lie in layers, that takes a look at them.
@@ -77,7 +70,7 @@ public final class RestoredSnapshotState: RestoredState {
     }
 
     /// The bytes that were read from files.
-    public var bytesRead: Int64 { reads.withLock { $0.bytes } }
+    public var bytesRead: Int64 { reads.withLock { $0 } }
 
     /// The entries of a state. Where files lie in layers, all of them are read for it.
     public func entryCount(of state: String) throws -> Int {
@@ -104,7 +97,6 @@ public final class RestoredSnapshotState: RestoredState {
         of state: String, keyGroups: Range<Int>?,
         _ body: (_ key: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer) throws -> Void
     ) throws {
-        reads.withLock { _ = $0.asked.insert(state) }
         guard let descriptor = states.first(where: { $0.name == state }) else { return }
         let groups = descriptor.kind.isKeyed ? keyGroups : nil
         if let groups, groups.isEmpty { return }
@@ -112,7 +104,7 @@ public final class RestoredSnapshotState: RestoredState {
         let layers = try layers(of: descriptor, from: bounds.from, to: bounds.to)
         defer {
             let count = layers.reduce(0) { $0 + $1.cursor.reader.bytesRead }
-            reads.withLock { $0.bytes += count }
+            reads.withLock { $0 += count }
         }
         var merge = LayeredEntries(layers, allowsCopies: descriptor.kind == .broadcast)
         try merge.forEach(body)

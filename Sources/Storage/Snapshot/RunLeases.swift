@@ -13,8 +13,11 @@ public final class RunLeases: Sendable {
     }
 
     private let held = Guarded(Held())
+    private let remove: (@Sendable (String) -> Void)?
 
-    public init() {}
+    /// - Parameter remove: removes a file that nobody holds any more, where no checkpoint can refer to it; nil:
+    ///   ``takeReleased()`` tells them.
+    public init(removing remove: (@Sendable (String) -> Void)? = nil) { self.remove = remove }
 
     /// Holds a file.
     ///
@@ -40,11 +43,13 @@ public final class RunLeases: Sendable {
     }
 
     fileprivate func release(_ path: String) {
-        held.withLock { held in
+        let isLast = held.withLock { held in
             let left = (held.counts[path] ?? 1) - 1
             held.counts[path] = left > 0 ? left : nil
-            if left <= 0 { held.released.insert(path) }
+            if left <= 0 && remove == nil { held.released.insert(path) }
+            return left <= 0
         }
+        if isLast { remove?(path) }
     }
 }
 

@@ -29,7 +29,8 @@ public struct Snapshot: Sendable {
         guard let known = metadata.operators.first(where: { $0.name == operatorName }) else { return nil }
         let files = metadata.files.filter { $0.operators.contains(operatorName) }
         return try RestoredSnapshotState(
-            of: known, files: files.map { (location($0), $0) }, fileSystem: fileSystem)
+            of: known, files: files.map { (location($0), $0) }, root: root,
+            isUserOwned: SnapshotKind(rawValue: metadata.kind)?.isUserOwned ?? true, fileSystem: fileSystem)
     }
 
     /// Opens one of its segments.

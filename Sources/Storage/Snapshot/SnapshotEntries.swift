@@ -38,7 +38,7 @@ public final class SnapshotEntries {
 
 extension RestoredSnapshotState {
     /// The entries of a state from the first key not before `from` to the last one before `to`. A state that the
-    /// snapshot does not have is empty. Does not count as asked for.
+    /// snapshot does not have is empty.
     public func cursor(of state: String, from: [UInt8]? = nil, to: [UInt8]? = nil) throws -> SnapshotEntries {
         guard let descriptor = states.first(where: { $0.name == state }) else {
             return SnapshotEntries([], allowsCopies: false)

@@ -41,7 +41,9 @@ extension SchemaType {
             .object([
                 "record": .array(fields.map { .object(["name": .string($0.name), "type": $0.type.tree]) })
             ])
-        case .rawValue(let kind): .object(["rawValue": .string(kind.rawValue)])
+        case .rawValue(let kind, let cases):
+            .object(
+                ["rawValue": .string(kind.rawValue)].merging(cases.isEmpty ? [:] : ["cases": .strings(cases)]) { $1 })
         case .codable(let name): .object(["codable": .string(name)])
         }
     }
@@ -55,6 +57,8 @@ extension SchemaType {
         }
         switch tree {
         case .string(let name): self = .scalar(try scalar(name))
+        case .object(let members) where members.count == 2 && members["rawValue"] != nil:
+            self = .rawValue(try scalar(try tree.string("rawValue")), cases: try tree.strings("cases"))
         case .object(let members) where members.count == 1:
             if let wrapped = members["optional"] {
                 self = .optional(try SchemaType(wrapped))

@@ -15,7 +15,8 @@ import ThalwegTesting
 
     @Test func givenUpCheckpoints() {
         let link = JobLink(
-            jobName: "job", maxParallelism: 8, store: nil, background: NoBackground(), nanoseconds: { 0 },
+            jobName: "job", maxParallelism: 8, store: nil, leases: RunLeases(), rowPlace: nil,
+            background: NoBackground(), nanoseconds: { 0 },
             checkpoints: CheckpointMetrics(), notices: JobNotices(), wakeMaster: {})
         for checkpoint in 1...10_000 as ClosedRange<Int64> {
             link.abort(checkpoint: checkpoint)

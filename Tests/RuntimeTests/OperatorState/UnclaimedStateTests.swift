@@ -34,23 +34,26 @@ import ThalwegTesting
         let job = OperatorStateJob()
         #expect(try await job.run(2, two).notices.lines.isEmpty)
         let error = await #expect(throws: ThalwegError.self) { try await job.run(2, none) }
-        #expect(error?.kind == .job && error?.detail == "step \"two\": gone, kept")
+        let lost = ["gone", "kept"].map { "step \"two\", state \"\($0)\": the job has no such step" }
+        #expect(error?.kind == .job && error?.detail == lost.joined(separator: "; "))
         #expect(error?.hint?.contains("--drop-unclaimed-state") == true)
         let execution = try await job.run(2, drops: true, none)
-        #expect(execution.notices.lines == ["warning: dropped from the snapshot: step \"two\": gone, kept"])
+        #expect(execution.notices.lines == lost.map { "warning: dropped from the snapshot: \($0)" })
         // What was dropped is not carried on: now nothing has to be dropped.
         #expect(try await job.run(2, none).notices.lines.isEmpty)
     }
 
-    @Test func aStateThatIsGoneIsSaidOnce() async throws {
+    @Test func aStateThatIsGoneIsRefusedAndSaidOnce() async throws {
         let job = OperatorStateJob()
         try await job.run(2, two)
         func one(_ env: StreamEnvironment) {
             env.numbers(1...10, name: "numbers").process(One(), name: "two").write(to: BlackHoleSink())
         }
-        let first = try await job.run(3, one)
-        #expect(first.notices.lines.count == 1)
-        #expect(first.notices.lines.first?.contains("step \"two\" no longer declares gone:") == true)
+        let gone = "step \"two\", state \"gone\": the step no longer declares it"
+        let error = await #expect(throws: ThalwegError.self) { try await job.run(3, one) }
+        #expect(error?.kind == .job && error?.detail == gone)
+        let first = try await job.run(3, drops: true, one)
+        #expect(first.notices.lines == ["warning: dropped from the snapshot: \(gone)"])
         #expect(try job.state(of: "two").states.map(\.name) == ["kept"])
         #expect(try job.state(of: "two").entryCount(of: "kept") == 10)
         #expect(try await job.run(3, one).notices.lines.isEmpty)

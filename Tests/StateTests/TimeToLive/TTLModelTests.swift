@@ -6,17 +6,20 @@ import Testing
 import ThalwegBase
 import ThalwegData
 import ThalwegState
+import ThalwegTesting
 
 /// A state under test, moved by the same draws as its twin.
 private final class Subject {
-    enum Kind: String, CaseIterable { case value, aggregate, list, map }
+    enum Kind: String, CaseIterable { case value, aggregate, reduced, list, map, sorted }
 
     let kind: Kind
-    let store: KeyedStore<Int>
+    private(set) var store: KeyedStore<Int>
     let time: StateTime
-    let value: ValueState<Int>
-    let list: ListState<Int>
-    let map: MapState<Int, Int>
+    private var value: ValueState<Int>
+    private var reduced: ReducingState<Int>
+    private var list: ListState<Int>
+    private var map: MapState<Int, Int>
+    private var sorted: SortedMapState<Int, Int>
     var twin: TTLModel
     var random: SeededRandom
     private var expired: [String] = []
@@ -25,8 +28,10 @@ private final class Subject {
         self.kind = kind
         store = try KeyedStore(.learn())
         value = ValueState(ttl: ttl)
+        reduced = ReducingState(ttl: ttl) { $0 + $1 }
         list = ListState(ttl: ttl)
         map = MapState(ttl: ttl)
+        sorted = SortedMapState(ttl: ttl)
         twin = TTLModel(ttl)
         random = SeededRandom(seed: seed)
         let record = RecordTime()
@@ -37,20 +42,45 @@ private final class Subject {
                 record.emitted = moment
                 body()
             })
-        store.time = time
         time.advanceProcessingTime(to: 0)
         time.advanceEventTime(to: 0)
+        try open()
+    }
+
+    private func open() throws {
+        store.time = time
         let note = { [unowned self] (key: Int, id: Int, value: Int) in
-            expired.append("\(key) \(id) \(value) at \(record.emitted)")
+            expired.append("\(key) \(id) \(value) at \(recordTime.emitted)")
         }
         value.onExpired { (key: Int, value: Int) in note(key, 0, value) }
+        reduced.onExpired { (key: Int, value: Int) in note(key, 0, value) }
         list.onExpired { (key: Int, value: Int) in note(key, 0, value) }
         map.onExpired { (key: Int, id: Int, value: Int) in note(key, id, value) }
+        sorted.onExpired { (key: Int, id: Int, value: Int) in note(key, id, value) }
         switch kind {
         case .value, .aggregate: try value.bind("state", to: store)
         case .list: try list.bind("state", to: store)
+        case .reduced: try reduced.bind("state", to: store)
         case .map: try map.bind("state", to: store)
+        case .sorted: try sorted.bind("state", to: store)
         }
+    }
+
+    /// A snapshot and a start from it: what has expired when it is taken is gone, and nobody hears of it.
+    private func restart() throws {
+        let snapshot = try MemorySnapshot(
+            parts: store.freeze(operatorName: "op", maxParallelism: 4), parallelism: 1)
+        let ttl = twin.ttl
+        store = try KeyedStore(.learn())
+        value = ValueState(ttl: ttl)
+        reduced = ReducingState(ttl: ttl) { $0 + $1 }
+        list = ListState(ttl: ttl)
+        map = MapState(ttl: ttl)
+        sorted = SortedMapState(ttl: ttl)
+        try open()
+        try store.restore(
+            from: KeyedRestore(operatorName: "op", state: snapshot, keyGroups: 0..<4, maxParallelism: 4))
+        for key in twin.entries.keys { twin.remove(key) { [twin] in twin.isExpired($0, twin.passed) } }
     }
 
     private final class RecordTime {
@@ -62,7 +92,8 @@ private final class Subject {
     func draw(_ range: Range<Int>) -> Int { Int.random(in: range, using: &random) }
 
     /// Does one thing to both.
-    func step(_ number: Int) {
+    func step(_ number: Int) throws {
+        if draw(0..<100) == 0 { try restart() }
         switch draw(0..<10) {
         case 0..<2: advance()
         default: operate(draw(0..<6), number)
@@ -104,7 +135,9 @@ private final class Subject {
         case .value: operateValue(key, number)
         case .aggregate: operateAggregate(key, number)
         case .list: operateList(key, number)
+        case .reduced: operateReduced(key, number)
         case .map: operateMap(key, number)
+        case .sorted: operateSorted(key, number)
         }
         if store.mayBeEmpty { store.releaseIfEmpty(Int(slot)) }
         store.releaseUnused()
@@ -132,6 +165,18 @@ private final class Subject {
         value[default: 0] += number
         twin.write(key, replacing: false) { ($0 ?? 0) + number }
         #expect(value[default: 0] == twin.read(key).first?.value, "step \(number)")
+    }
+
+    private func operateReduced(_ key: Int, _ number: Int) {
+        switch draw(0..<5) {
+        case 0, 1: #expect(reduced.value == twin.read(key).first?.value, "step \(number)")
+        case 2 where draw(0..<4) == 0:
+            reduced.clear()
+            twin.clear(key)
+        default:
+            reduced.add(number)
+            twin.write(key, replacing: false) { ($0 ?? 0) + number }
+        }
     }
 
     private func operateList(_ key: Int, _ number: Int) {
@@ -219,6 +264,76 @@ private final class Subject {
     }
 }
 
+extension Subject {
+    private func operateSorted(_ key: Int, _ number: Int) {
+        let id = draw(0..<9)
+        let visible = twin.visible(key)
+        switch draw(0..<12) {
+        case 0: #expect(sorted[id] == twin.read(key) { $0.id == id }.first?.value, "step \(number)")
+        case 1: #expect(sorted.count == visible.count && sorted.isEmpty == visible.isEmpty, "step \(number)")
+        case 2: #expect(sorted.contains(id) == visible.contains { $0.id == id }, "step \(number)")
+        case 3...5:
+            sorted[id] = number
+            twin.write(key, id: id, replacing: true) { _ in number }
+        case 6:
+            sorted[id, default: 100] += 1
+            twin.write(key, id: id, replacing: false) { ($0 ?? 100) + 1 }
+        case 7:
+            sorted[id] = nil
+            twin.write(key, id: id, replacing: true) { _ in nil }
+        case 8:
+            let other = draw(0..<9)
+            sorted.removeAll(from: id, through: other)
+            twin.purge(key) { $0.id >= id && $0.id <= other }
+            twin.remove(key) { $0.id >= id && $0.id <= other }
+        case 9 where draw(0..<3) == 0:
+            sorted.clear()
+            twin.clear(key)
+        case 10: #expect(sorted.first(from: id).map { [$0.key, $0.value] } == readOne(key, from: id), "step \(number)")
+        default: walk(key, from: id, number)
+        }
+    }
+
+    /// What a search for the first entry gives: it reads entries until it finds one that can be seen.
+    private func readOne(_ key: Int, from id: Int) -> [Int]? {
+        for place in (twin.entries[key] ?? []).map(\.id).filter({ $0 >= id }).sorted() {
+            if let entry = twin.read(key, { $0.id == place }).first { return [entry.id, entry.value] }
+        }
+        return nil
+    }
+
+    /// Changes entries while a loop goes on that does not see it.
+    private func walk(_ key: Int, from id: Int, _ number: Int) {
+        var ids = (twin.entries[key] ?? []).filter { $0.id >= id }.sorted { $0.id < $1.id }
+        let isDescending = draw(0..<2) == 0
+        if isDescending { ids.reverse() }
+        let entries = isDescending ? sorted.entries(from: id).reversed() : sorted.entries(from: id)
+        var expected: [[Int]] = []
+        var seen: [[Int]] = []
+        let writes = draw(0..<3)
+        // Everything that the loop reads it reads before it changes it: only what has been given is written to.
+        for entry in entries {
+            seen.append([entry.key, entry.value])
+            while let next = ids.first {
+                ids.removeFirst()
+                if let given = twin.read(key, { $0.id == next.id }).first {
+                    expected.append([given.id, given.value])
+                    break
+                }
+            }
+            if writes == 1 {
+                sorted[entry.key] = nil
+                twin.write(key, id: entry.key, replacing: true) { _ in nil }
+            } else if writes == 2 {
+                sorted[entry.key] = number
+                twin.write(key, id: entry.key, replacing: true) { _ in number }
+            }
+        }
+        for next in ids { expected += twin.read(key) { $0.id == next.id }.map { [$0.id, $0.value] } }
+        #expect(seen == expected, "step \(number)")
+    }
+}
+
 extension [TTLModel.Entry] {
     fileprivate func contains(_ id: Int) -> Bool { contains { $0.id == id } }
 }
@@ -234,7 +349,7 @@ extension [TTLModel.Entry] {
             for kind in Subject.Kind.allCases {
                 let ttl = StateTTL(Self.life, update: update, visibility: visibility, domain: domain)
                 let subject = try Subject(kind, ttl, seed: 25)
-                for number in 0..<(isFull ? 100_000 : 3000) { subject.step(number) }
+                for number in 0..<(isFull ? 100_000 : 3000) { try subject.step(number) }
                 #expect(subject.twin.swept > 0, "\(kind) \(domain)")
                 // An aggregate is always written before it is read.
                 #expect(subject.twin.expiredOnRead > 0 || kind == .aggregate, "\(kind) \(domain)")

@@ -97,7 +97,7 @@ struct Study<Value: Decodable> {
                 RecordShape(
                     fields: order.map { decoded[$0] }, size: MemoryLayout<Value>.size,
                     stride: MemoryLayout<Value>.stride, alignment: MemoryLayout<Value>.alignment,
-                    decodingOrder: decodingOrder))
+                    decodingOrder: decodingOrder, evolving: Value.self as? any EvolvingRecord.Type))
         }
         try Proof(learner, type).check(Value.self)
         return type

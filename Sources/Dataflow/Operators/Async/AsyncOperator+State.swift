@@ -4,6 +4,7 @@
 import ThalwegBase
 import ThalwegData
 import ThalwegOperator
+import ThalwegState
 import ThalwegStorage
 
 /// An element that waits for its call, as it is stored.
@@ -53,6 +54,12 @@ extension AsyncOperator {
                     try key.withBytes { key in try value.withUnsafeBytes { try writer.add(key: key, value: $0) } }
                 }
             })
+    }
+
+    func declare(_ states: inout StateDeclarations) throws {
+        states.add(
+            try WantedState(
+                Self.stateName, kind: plan.keyHash == nil ? .split : .keyedList, elements: AsyncInput<Input>.self))
     }
 
     /// Takes elements over as if they had just come; they enter before any new input, however many there are.

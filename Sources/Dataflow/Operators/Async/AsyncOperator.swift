@@ -273,6 +273,6 @@ extension OperatorInstance {
         self.init(
             pushes: [push], signal: { try op.signal($0) }, isHeldUp: { op.isHeldUp }, pump: { try op.pump() },
             isDrained: { op.isDrained }, snapshot: { try op.snapshot(into: &$0) },
-            restore: { try op.restore(from: $0) }, close: { op.close() })
+            declare: { try op.declare(&$0) }, restore: { try op.restore(from: $0) }, close: { op.close() })
     }
 }

@@ -108,6 +108,10 @@ public final class BroadcastProcessOperator<Function: BroadcastProcessFunction>:
         try binding.snapshot(into: &snapshot)
     }
 
+    public func declare(_ states: inout StateDeclarations) throws {
+        try binding.declare(&states)
+    }
+
     public func restore(from state: any RestoredState) throws {
         try binding.restore(from: state)
         context.isRestored = true

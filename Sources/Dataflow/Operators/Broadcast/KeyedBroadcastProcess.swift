@@ -82,7 +82,7 @@ public final class KeyedBroadcastProcessOperator<Function: KeyedBroadcastProcess
 
     @inlinable
     public func processFirst(_ batch: Batch<Function.Input>) throws {
-        runtime.resolve(batch, by: key)
+        try runtime.resolve(batch, by: key)
         let (times, count, isTimed) = (batch.times, batch.count, batch.isTimed)
         let (slots, store, clock, collector, context) = (
             runtime.slots, runtime.store, clock, collector, runtime.context
@@ -96,7 +96,7 @@ public final class KeyedBroadcastProcessOperator<Function: KeyedBroadcastProcess
             runtime.noteEmptied()
         }
         seen &+= count
-        runtime.endBatch()
+        try runtime.endBatch()
     }
 
     @inlinable
@@ -128,6 +128,11 @@ public final class KeyedBroadcastProcessOperator<Function: KeyedBroadcastProcess
     public func snapshot(into snapshot: inout OperatorSnapshot) throws {
         try runtime.snapshot(into: &snapshot, time: clock.watermark)
         try binding.snapshot(into: &snapshot)
+    }
+
+    public func declare(_ states: inout StateDeclarations) throws {
+        try runtime.declare(&states)
+        try binding.declare(&states)
     }
 
     public func restore(from state: any RestoredState) throws {

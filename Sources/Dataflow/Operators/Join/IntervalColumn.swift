@@ -113,14 +113,14 @@ public final class IntervalColumn<First: Codable & Sendable, Second: Codable & S
     public func forms(_ name: String, _ owner: StateOwner) -> [StoredForm] {
         let (first, second) = describe(name, owner)
         return [
-            StoredForm(first) { _ in
+            StoredForm(first, of: First.self) { _ in
                 { [self] slot, key, bytes in
                     let time = try key.readOrdered()
                     pages.address(slot).pointee.first.insert(
                         try storedFirst.codec.decode(bytes), at: time, limit: .min, spareFirst)
                 }
             },
-            StoredForm(second) { _ in
+            StoredForm(second, of: Second.self) { _ in
                 { [self] slot, key, bytes in
                     let time = try key.readOrdered()
                     pages.address(slot).pointee.second.insert(

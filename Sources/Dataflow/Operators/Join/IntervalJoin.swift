@@ -66,9 +66,15 @@ where Key: Hashable & Codable & Sendable, First: Codable & Sendable, Second: Cod
         collector = context.mainCollector()
         errors = context.errorHandler(policy)
         expiries = ExpiryLists(span: interval.upper - interval.lower)
-        runtime = try KeyedRuntime(context)
+        runtime = try KeyedRuntime(context, mayRest: false)
         column = try IntervalColumn()
         try runtime.store.register("buffers", column)
+        for side in ["first", "second"] {
+            runtime.keep(
+                "buffers.\(side)",
+                for: StoredWindow(
+                    .interval(lower: interval.lower, upper: interval.upper), isProcessingTime: false, lateness: 0))
+        }
     }
 
     // MARK: Records
@@ -82,7 +88,7 @@ where Key: Hashable & Codable & Sendable, First: Codable & Sendable, Second: Cod
     public func processFirst(_ batch: Batch<First>) throws {
         guard batch.isTimed else { throw Self.untimed }
         try TimestampRange.check(batch.times, count: batch.count)
-        runtime.resolve(batch, by: firstKey)
+        try runtime.resolve(batch, by: firstKey)
         let (rows, times, count, slots) = (batch.rows, batch.times, batch.count, runtime.slots)
         let (time, limit, otherLimit, lower, upper) = (time, firstLimit, secondLimit, interval.lower, interval.upper)
         let (column, collector, result) = (column, collector, result)
@@ -116,14 +122,14 @@ where Key: Hashable & Codable & Sendable, First: Codable & Sendable, Second: Cod
             buffers.pointee.isIdle = false
             if !buffers.pointee.isListed { list(slot, buffers, expiry: moment &+ upper) }
         }
-        runtime.endBatch()
+        try runtime.endBatch()
     }
 
     @inlinable
     public func processSecond(_ batch: Batch<Second>) throws {
         guard batch.isTimed else { throw Self.untimed }
         try TimestampRange.check(batch.times, count: batch.count)
-        runtime.resolve(batch, by: secondKey)
+        try runtime.resolve(batch, by: secondKey)
         let (rows, times, count, slots) = (batch.rows, batch.times, batch.count, runtime.slots)
         let (time, limit, otherLimit, lower, upper) = (time, secondLimit, firstLimit, interval.lower, interval.upper)
         let (column, collector, result) = (column, collector, result)
@@ -157,7 +163,7 @@ where Key: Hashable & Codable & Sendable, First: Codable & Sendable, Second: Cod
             buffers.pointee.isIdle = false
             if !buffers.pointee.isListed { list(slot, buffers, expiry: moment &- lower) }
         }
-        runtime.endBatch()
+        try runtime.endBatch()
     }
 
     /// Whether a record comes before the time that its key group had come to before a restore.
@@ -246,6 +252,10 @@ where Key: Hashable & Codable & Sendable, First: Codable & Sendable, Second: Cod
 
     public func snapshot(into snapshot: inout OperatorSnapshot) throws {
         try runtime.snapshot(into: &snapshot, time: time)
+    }
+
+    public func declare(_ states: inout StateDeclarations) throws {
+        try runtime.declare(&states)
     }
 
     public func restore(from state: any RestoredState) throws {

@@ -4,6 +4,7 @@
 import ThalwegBase
 import ThalwegData
 import ThalwegOperator
+import ThalwegState
 import ThalwegStorage
 
 /// A record of one of two streams.
@@ -97,6 +98,8 @@ where Inner.Input == JoinSide<First, Second> {
     public func flushSides() throws { try inner.flushSides() }
     @inlinable
     public func snapshot(into snapshot: inout OperatorSnapshot) throws { try inner.snapshot(into: &snapshot) }
+    @inlinable
+    public func declare(_ states: inout StateDeclarations) throws { try inner.declare(&states) }
     @inlinable
     public func restore(from state: any RestoredState) throws { try inner.restore(from: state) }
     @inlinable

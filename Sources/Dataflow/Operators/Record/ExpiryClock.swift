@@ -51,5 +51,5 @@ public final class ExpiryClock {
 }
 
 extension TimeDomain {
-    var ttl: StateTTL.Domain { self == .eventTime ? .eventTime : .processingTime }
+    @usableFromInline var ttl: StateTTL.Domain { self == .eventTime ? .eventTime : .processingTime }
 }

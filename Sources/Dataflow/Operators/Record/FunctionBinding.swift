@@ -10,6 +10,7 @@ import ThalwegStorage
 public struct FunctionBinding {
     /// The declared states in order, by name.
     public private(set) var states: [(name: String, handle: any DeclaredState)] = []
+    private var pasts: [(name: String, past: StatePast)] = []
     public private(set) var sides: [any BindableSideOutput] = []
     /// Those of the states that belong to the subtask rather than to keys, once they are bound.
     private let operatorStates = OperatorStates()
@@ -20,6 +21,7 @@ public struct FunctionBinding {
             let label = child.label.map { $0.hasPrefix("_") ? String($0.dropFirst()) : $0 } ?? "state"
             if let declaration = child.value as? any AnyStateDeclaration {
                 states.append((declaration.name ?? label, declaration.handle))
+                pasts.append((declaration.name ?? label, declaration.past))
             } else if let declaration = child.value as? any AnySideDeclaration {
                 sides.append(declaration.output)
             }
@@ -77,6 +79,14 @@ public struct FunctionBinding {
     /// Freezes the operator states.
     public func snapshot(into snapshot: inout OperatorSnapshot) throws {
         for part in try operatorStates.freeze() { snapshot.add(part) }
+    }
+
+    /// Declares the operator states, and what the properties say of earlier forms of all states.
+    public func declare(_ declarations: inout StateDeclarations) throws {
+        try operatorStates.declare(&declarations)
+        for (name, past) in pasts {
+            try declarations.update(name) { state throws(ThalwegError) in try past.complete(&state) }
+        }
     }
 
     /// Takes over the operator states.

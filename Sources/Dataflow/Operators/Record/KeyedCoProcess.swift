@@ -66,13 +66,13 @@ public final class KeyedCoProcessOperator<Function: KeyedCoProcessFunction>: Two
 
     @inlinable
     public func processFirst(_ batch: Batch<Function.First>) throws {
-        runtime.resolve(batch, by: firstKey)
+        try runtime.resolve(batch, by: firstKey)
         try each(batch) { function, value, context, out in try function.processFirst(value, context, out) }
     }
 
     @inlinable
     public func processSecond(_ batch: Batch<Function.Second>) throws {
-        runtime.resolve(batch, by: secondKey)
+        try runtime.resolve(batch, by: secondKey)
         try each(batch) { function, value, context, out in try function.processSecond(value, context, out) }
     }
 
@@ -94,7 +94,7 @@ public final class KeyedCoProcessOperator<Function: KeyedCoProcessFunction>: Two
             runtime.noteEmptied()
         }
         seen &+= count
-        runtime.endBatch()
+        try runtime.endBatch()
     }
 
     @inlinable
@@ -113,6 +113,11 @@ public final class KeyedCoProcessOperator<Function: KeyedCoProcessFunction>: Two
     public func snapshot(into snapshot: inout OperatorSnapshot) throws {
         try runtime.snapshot(into: &snapshot, time: clock.watermark)
         try binding.snapshot(into: &snapshot)
+    }
+
+    public func declare(_ states: inout StateDeclarations) throws {
+        try runtime.declare(&states)
+        try binding.declare(&states)
     }
 
     public func restore(from state: any RestoredState) throws {

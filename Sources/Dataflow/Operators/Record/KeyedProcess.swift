@@ -69,7 +69,7 @@ public final class KeyedProcessOperator<Function: KeyedProcessFunction>: OneInpu
 
     @inlinable
     public func process(_ batch: Batch<Function.Input>) throws {
-        runtime.resolve(batch, by: key)
+        try runtime.resolve(batch, by: key)
         let (times, count, isTimed) = (batch.times, batch.count, batch.isTimed)
         let (slots, store, clock, collector, context) = (
             runtime.slots, runtime.store, clock, collector, runtime.context
@@ -83,7 +83,7 @@ public final class KeyedProcessOperator<Function: KeyedProcessFunction>: OneInpu
             runtime.noteEmptied()
         }
         seen &+= count
-        runtime.endBatch()
+        try runtime.endBatch()
     }
 
     @inlinable
@@ -103,6 +103,11 @@ public final class KeyedProcessOperator<Function: KeyedProcessFunction>: OneInpu
     public func snapshot(into snapshot: inout OperatorSnapshot) throws {
         try runtime.snapshot(into: &snapshot, time: clock.watermark)
         try binding.snapshot(into: &snapshot)
+    }
+
+    public func declare(_ states: inout StateDeclarations) throws {
+        try runtime.declare(&states)
+        try binding.declare(&states)
     }
 
     public func restore(from state: any RestoredState) throws {

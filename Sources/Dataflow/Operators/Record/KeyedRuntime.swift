@@ -22,8 +22,9 @@ public final class KeyedRuntime<Key: Hashable & Codable & Sendable> {
     // Used by one task alone.
     @exclusivity(unchecked) @usableFromInline var emptied: [Int32] = []
 
+    /// - Parameter mayRest: whether rows may leave memory: not when the operator keeps slots of its own.
     @inlinable
-    public init(_ operatorContext: OperatorContext) throws {
+    public init(_ operatorContext: OperatorContext, mayRest: Bool = true) throws {
         store = KeyedStore(try RecordType<Key>.learn())
         hasher = store.hasher
         storedTime = try StoredTime(operatorContext)
@@ -34,9 +35,20 @@ public final class KeyedRuntime<Key: Hashable & Codable & Sendable> {
         context = KeyedContext(
             store: store, eventTimers: eventTimers, processingTimers: processingTimers, operatorContext)
         store.time = context.expiry.time
-        if operatorContext.keepsLayers { store.keepLayers(RowLayers()) }
-        try store.register("$timers.event", eventTimers)
-        try store.register("$timers.processing", processingTimers)
+        if let layering = operatorContext.layering {
+            store.keepLayers(
+                RowLayers(
+                    RowOwner(
+                        operatorName: operatorContext.name, subtask: operatorContext.subtask,
+                        keyGroups: KeyGroup.range(
+                            subtask: operatorContext.subtask, maxParallelism: operatorContext.maxParallelism,
+                            parallelism: operatorContext.parallelism),
+                        maxParallelism: operatorContext.maxParallelism),
+                    root: layering.root, leases: layering.leases))
+            if let place = operatorContext.rowPlace, mayRest { store.rest(in: place) }
+        }
+        try store.register(TimerQueue.eventName, eventTimers)
+        try store.register(TimerQueue.processingName, processingTimers)
     }
 
     deinit {
@@ -46,8 +58,10 @@ public final class KeyedRuntime<Key: Hashable & Codable & Sendable> {
     }
 
     /// Resolves the keys of a batch; afterwards `slots` holds the slot of each record.
+    ///
+    /// - Throws: what the disk says when rows at rest are needed, kind `corrupt` when they are damaged.
     @inlinable @inline(__always)
-    public func resolve<Element>(_ batch: Batch<Element>, by key: (Element) -> Key) {
+    public func resolve<Element>(_ batch: Batch<Element>, by key: (Element) -> Key) throws {
         let (rows, count, keys, hashes, hasher) = (batch.rows, batch.count, self.keys, self.hashes, self.hasher)
         var made = 0
         defer { keys.deinitialize(count: made) }
@@ -58,6 +72,7 @@ public final class KeyedRuntime<Key: Hashable & Codable & Sendable> {
             made &+= 1
         }
         store.resolve(keys, hashes: hashes, count: count, into: slots)
+        if store.isLayered { try store.noteResolved(slots, count: count) }
         if store.hasExpiry { context.expiry.readClock() }
     }
 
@@ -70,11 +85,15 @@ public final class KeyedRuntime<Key: Hashable & Codable & Sendable> {
         }
     }
 
-    /// Gives back the slots of keys for which nothing is stored any more.
+    /// Gives back the slots of keys for which nothing is stored any more, and sends rows to rest that memory has no
+    /// room for.
+    ///
+    /// - Throws: what the disk says.
     @inlinable
-    public func endBatch() {
+    public func endBatch() throws {
         store.releaseUnused()
         if !emptied.isEmpty { releaseEmptied() }
+        if store.isTiered { try store.makeRoom() }
         if store.hasExpiry { context.scheduleProcessingTime() }
     }
 
@@ -90,14 +109,18 @@ public final class KeyedRuntime<Key: Hashable & Codable & Sendable> {
     @inlinable @inline(__always)
     public func fire(_ domain: TimeDomain, upTo limit: Int64, _ body: (Int64) throws -> Void) throws {
         let timers = domain == .eventTime ? eventTimers : processingTimers
-        guard timers.nextTime <= limit else { return }
-        while let timer = timers.popDue(limit) {
-            store.select(Int(timer.slot))
-            store.mayBeEmpty = true
-            try body(timer.time)
-            noteEmptied()
-        }
-        endBatch()
+        var isMoreAtRest = store.nextTimeAtRest(domain.ttl) <= limit
+        guard timers.nextTime <= limit || isMoreAtRest else { return }
+        repeat {
+            if isMoreAtRest { isMoreAtRest = try store.wake(domain.ttl, upTo: limit) }
+            while let timer = timers.popDue(limit) {
+                store.select(Int(timer.slot))
+                store.mayBeEmpty = true
+                try body(timer.time)
+                noteEmptied()
+            }
+            try endBatch()
+        } while isMoreAtRest
     }
 
     /// Calls a function's `onTimer` for each timer that is due.
@@ -114,18 +137,24 @@ public final class KeyedRuntime<Key: Hashable & Codable & Sendable> {
                 throw errors.timerFailure(error, at: time, key: store.currentKey)
             }
         }
-        if store.hasExpiry { expire(domain, upTo: limit) }
+        if store.hasExpiry { try expire(domain, upTo: limit) }
     }
 
     /// Removes state whose time has passed. After the timers, so that they see what still lived at their moment.
     @usableFromInline
-    func expire(_ domain: TimeDomain, upTo limit: Int64) {
+    func expire(_ domain: TimeDomain, upTo limit: Int64) throws {
         context.expiry.end(domain, upTo: limit)
         store.sweep(domain.ttl, now: limit, emptied: &emptied)
-        endBatch()
+        try endBatch()
     }
 
     // MARK: Snapshots
+
+    /// Says which windows a state is kept for.
+    @usableFromInline
+    func keep(_ state: String, for window: StoredWindow) {
+        store.properties[state] = [StoredWindow.propertyName: window.text]
+    }
 
     /// Freezes keys, states and timers, and stores how far event time has come.
     public func snapshot(into snapshot: inout OperatorSnapshot, time: Int64) throws {
@@ -143,6 +172,12 @@ public final class KeyedRuntime<Key: Hashable & Codable & Sendable> {
             for part in parts { snapshot.add(part) }
         }
         try storedTime.add(time, to: &snapshot)
+    }
+
+    /// Declares keys, states and timers.
+    public func declare(_ states: inout StateDeclarations) throws {
+        try store.declare(&states)
+        try storedTime.declare(&states)
     }
 
     /// Takes over the keys of this subtask with their states and timers.
@@ -230,7 +265,8 @@ public final class KeyedContext<Key: Hashable & Codable & Sendable> {
 
     @usableFromInline
     func scheduleProcessingTime() {
-        let next = min(processingTimers.nextTime, store.nextExpiry(.processingTime))
+        let next = min(
+            processingTimers.nextTime, store.nextTimeAtRest(.processingTime), store.nextExpiry(.processingTime))
         guard next < wakes.last ?? .max else { return }
         wakes.append(next)
         service.schedule(at: next) { [weak self] in

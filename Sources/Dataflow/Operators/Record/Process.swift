@@ -4,6 +4,7 @@
 import ThalwegBase
 import ThalwegData
 import ThalwegOperator
+import ThalwegState
 import ThalwegStorage
 
 /// What a process function may ask while it processes a record.
@@ -101,6 +102,10 @@ public final class ProcessOperator<Function: ProcessFunction>: OneInputOperator 
     public func snapshot(into snapshot: inout OperatorSnapshot) throws {
         try open()
         try binding.snapshot(into: &snapshot)
+    }
+
+    public func declare(_ states: inout StateDeclarations) throws {
+        try binding.declare(&states)
     }
 
     public func restore(from state: any RestoredState) throws {

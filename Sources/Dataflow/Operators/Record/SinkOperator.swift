@@ -4,6 +4,7 @@
 import ThalwegBase
 import ThalwegData
 import ThalwegOperator
+import ThalwegState
 import ThalwegStorage
 
 /// The end of a chain: hands batches to a sink's writer, and at barriers has it prepare what is to be committed.
@@ -59,6 +60,12 @@ public final class SinkOperator<S: Sink>: OneInputOperator {
     private var label: String {
         let place = (sink as? any LocatedSink)?.location ?? context.name
         return context.parallelism == 1 ? place : "\(place) (subtask \(context.subtask))"
+    }
+
+    /// Declares what the writers of a sink store.
+    public static func declare(_ states: inout StateDeclarations) throws {
+        states.add(try WantedState(Self.committablesName, kind: .split, elements: S.Writer.Committable.self))
+        states.add(try WantedState(Self.writerName, kind: .split, elements: S.Writer.State.self))
     }
 
     /// Output of the checkpoint may not have been committed before the crash: it is committed before anything runs.

@@ -4,6 +4,8 @@
 import ThalwegBase
 import ThalwegData
 import ThalwegOperator
+import ThalwegState
+import ThalwegStorage
 
 /// The head of a source's chain: polls the reader and pushes what it read.
 public final class SourceOperator<S: Source> {
@@ -82,6 +84,12 @@ public final class SourceOperator<S: Source> {
         let waiting = try link.pass(snapshot.barrier, holding: splits.map(\.id), isFinal: snapshot.isFinal)
         let assigned = waiting.compactMap { $0 as? AssignedSplit<S.Reader.Split> }
         try snapshot.add(splits + assigned.map(\.split), state: SourceStates.splits)
+    }
+
+    /// Declares what the readers and the enumerator of a source store.
+    public static func declare(_ states: inout StateDeclarations) throws {
+        states.add(try WantedState(SourceStates.splits, kind: .split, elements: S.Reader.Split.self))
+        states.add(try WantedState(SourceStates.enumerator, kind: .split, elements: S.Enumerator.Checkpoint.self))
     }
 
     @inlinable

@@ -14,7 +14,7 @@ import ThalwegStorage
 /// ``ahead`` remembers how far: what has fired there does not fire again, and what was late stays late, until the
 /// operator's own time has caught up.
 public final class StoredTime {
-    static let name = "$time"
+    static let name = WantedState.timeName
 
     struct Element: Codable, Sendable {
         var time: Int64
@@ -68,6 +68,10 @@ public final class StoredTime {
                     try bytes.withUnsafeBytes { try writer.add(key: key, value: $0) }
                 }
             })
+    }
+
+    func declare(_ states: inout StateDeclarations) throws {
+        states.add(try WantedState(Self.name, kind: .split, elements: Element.self))
     }
 
     /// The event time to go on from; nil when the snapshot knows none.

@@ -225,6 +225,7 @@ extension OperatorInstance {
         }
         self.init(
             pushes: [records, partials], signal: OperatorInstance.signalHandler(op, context),
-            snapshot: { try op.snapshot(into: &$0) }, restore: { try op.restore(from: $0) }, close: { op.close() })
+            snapshot: { try op.snapshot(into: &$0) }, declare: { try op.declare(&$0) },
+            restore: { try op.restore(from: $0) }, close: { op.close() })
     }
 }

@@ -69,7 +69,10 @@ where Key: Hashable & Codable & Sendable, Aggregate: AggregateFunction, Aggregat
         self.late = late
         self.emit = emit
         lateness = isProcessingTime ? 0 : late.lateness
-        stored = try StoredTables()
+        stored = try StoredTables(
+            window: StoredWindow(
+                .grid(size: grid.size, slide: grid.slide, offset: grid.offset, isInPanes: true),
+                isProcessingTime: isProcessingTime, lateness: isProcessingTime ? 0 : late.lateness))
         hasher = stored.hasher
         storedTime = try StoredTime(context)
         collector = context.mainCollector()
@@ -358,6 +361,11 @@ where Key: Hashable & Codable & Sendable, Aggregate: AggregateFunction, Aggregat
             stored.part(
                 "panes", of: snapshot.operatorName, maxParallelism: snapshot.maxParallelism, frozen))
         try storedTime.add(time, to: &snapshot)
+    }
+
+    public func declare(_ states: inout StateDeclarations) throws {
+        try stored.declare("panes", &states)
+        try storedTime.declare(&states)
     }
 
     public func restore(from state: any RestoredState) throws {

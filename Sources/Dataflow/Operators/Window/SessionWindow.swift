@@ -76,6 +76,8 @@ where Key: Hashable & Codable & Sendable, Aggregate: AggregateFunction, Aggregat
         service = context.processingTime
         runtime = try KeyedRuntime(context)
         try sessions.bind("sessions", to: runtime.store)
+        runtime.keep(
+            "sessions", for: StoredWindow(.session(gap: gap), isProcessingTime: isProcessingTime, lateness: lateness))
         runtime.context.onProcessingTime = { [unowned self] in
             try self.fire(.processingTime, upTo: self.service.now)
             try self.collector.flush()
@@ -92,7 +94,7 @@ where Key: Hashable & Codable & Sendable, Aggregate: AggregateFunction, Aggregat
         } else if !batch.isTimed {
             throw LateHandling<Input>.untimed
         }
-        runtime.resolve(batch, by: key)
+        try runtime.resolve(batch, by: key)
         let (slots, store) = (runtime.slots, runtime.store)
         let (ahead, ownTime) = (runtime.storedTime.ahead(of: time), time)
         defer { time = ownTime }
@@ -113,7 +115,7 @@ where Key: Hashable & Codable & Sendable, Aggregate: AggregateFunction, Aggregat
             }
             runtime.noteEmptied()
         }
-        runtime.endBatch()
+        try runtime.endBatch()
     }
 
     /// Adds a record, merging the sessions that it joins: those within less than a gap before or after it.
@@ -215,6 +217,10 @@ where Key: Hashable & Codable & Sendable, Aggregate: AggregateFunction, Aggregat
 
     public func snapshot(into snapshot: inout OperatorSnapshot) throws {
         try runtime.snapshot(into: &snapshot, time: time)
+    }
+
+    public func declare(_ states: inout StateDeclarations) throws {
+        try runtime.declare(&states)
     }
 
     public func restore(from state: any RestoredState) throws {

@@ -31,6 +31,16 @@ public enum WindowShape: Hashable, Sendable {
     case global
 }
 
+extension WindowShape {
+    @usableFromInline var stored: StoredWindow.Shape {
+        switch self {
+        case .grid(let grid): .grid(size: grid.size, slide: grid.slide, offset: grid.offset, isInPanes: false)
+        case .session(let gap): .session(gap: gap)
+        case .global: .global
+        }
+    }
+}
+
 /// Aggregates a keyed stream in windows that fire as a trigger decides: the general case, one accumulator per key and
 /// window. Windows without a trigger have faster operators.
 public final class TriggeredWindowOperator<Key, Input, Aggregate, Trigger, Output>: OneInputOperator
@@ -76,6 +86,10 @@ where
         service = context.processingTime
         runtime = try KeyedRuntime(context)
         try cells.bind("windows", to: runtime.store)
+        runtime.keep(
+            "windows",
+            for: StoredWindow(
+                shape.stored, isProcessingTime: isProcessingTime, lateness: isProcessingTime ? 0 : late.lateness))
         runtime.context.onProcessingTime = { [unowned self] in
             try self.fire(.processingTime, upTo: self.service.now)
             try self.collector.flush()
@@ -93,7 +107,7 @@ where
         } else if !isTimed && shape != .global {
             throw LateHandling<Input>.untimed
         }
-        runtime.resolve(batch, by: key)
+        try runtime.resolve(batch, by: key)
         let (slots, store) = (runtime.slots, runtime.store)
         let (ahead, ownTime) = (runtime.storedTime.ahead(of: time), time)
         defer { time = ownTime }
@@ -110,7 +124,7 @@ where
             }
             runtime.noteEmptied()
         }
-        runtime.endBatch()
+        try runtime.endBatch()
     }
 
     /// Adds a record to the windows of the grid that contain it.
@@ -366,6 +380,10 @@ where
 
     public func snapshot(into snapshot: inout OperatorSnapshot) throws {
         try runtime.snapshot(into: &snapshot, time: time)
+    }
+
+    public func declare(_ states: inout StateDeclarations) throws {
+        try runtime.declare(&states)
     }
 
     public func restore(from state: any RestoredState) throws {

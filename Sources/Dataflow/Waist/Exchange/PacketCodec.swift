@@ -8,6 +8,8 @@ import ThalwegData
 public protocol PacketCodec: AnyObject {
     /// The schema of the records.
     var schema: RecordSchema { get }
+    /// What the records' type says of its earlier forms.
+    var evolution: DeclaredEvolution { get throws }
     /// Appends a batch: its number of records, whether they have timestamps, these, and the records.
     func encode(_ batch: AnyObject, into writer: inout ByteWriter) throws
     /// Reads what ``encode(_:into:)`` wrote as batches of a capacity.
@@ -28,6 +30,8 @@ final class RecordPacketCodec<Record: Codable & Sendable>: PacketCodec {
         codec = RecordCodec(type)
         self.hash = hash
     }
+
+    var evolution: DeclaredEvolution { get throws { try RecordType<Record>.learn().evolution } }
 
     func encode(_ batch: AnyObject, into writer: inout ByteWriter) throws {
         let batch = connected(batch, to: Batch<Record>.self)

@@ -32,7 +32,7 @@ struct StatePruneCommand: ParsableCommand {
             + "is the user's (thalweg state own). What is removed follows from the snapshots' own lists of files, "
             + "never from times of files; if one of them is damaged nothing is removed.")
 
-    @Argument(help: "A directory of checkpoints that no job is writing to.")
+    @Argument(help: "A directory of checkpoints; while a job writes to it nothing is removed.")
     var directory: String
     @Option(help: "How many of the job's checkpoints stay.")
     var keep: Int

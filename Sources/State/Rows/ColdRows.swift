@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+//  Rows at rest, asked for one by one.
+
+import ThalwegBase
+import ThalwegData
+import ThalwegStorage
+
+/// Finds the rows of one keyed store that are not in memory. Used by one task.
+protocol ColdRows: AnyObject {
+    /// The layers have changed: looks into these from now on, the oldest first.
+    func show(_ chain: [RowLayer]) throws
+    /// Loads the newest contents of a row.
+    ///
+    /// - Parameter row: the key group and the encoded key.
+    /// - Returns: whether there are any.
+    /// - Throws: kind `corrupt` when a file is damaged; what the disk says.
+    func load(_ row: UnsafeRawBufferPointer, into slot: Int) throws -> Bool
+    /// The file of a layer, open; nil before it is shown.
+    func run(of layer: RowLayer) -> Run?
+    /// Calls `body` with the rows of a layer that have timers in a range of keys, once for each timer.
+    func timers(
+        of state: String, in layer: RowLayer, from: [UInt8], to: [UInt8]?,
+        _ body: (_ row: UnsafeRawBufferPointer, _ time: Int64) throws -> Void
+    ) throws
+}
+
+/// Rows in the segments of layers.
+final class SegmentRows: ColdRows {
+    private let place: RowPlace
+    private let operatorName: String
+    private let makeForms: () -> [StoredForm]
+    private lazy var forms = makeForms()
+    private lazy var loaders: [EntryLoader]? = nil
+    private lazy var lookups = RunLookups(
+        operatorName: operatorName, states: forms.map(\.descriptor.name),
+        blockBytesMax: Int(Double(place.budgetBytes) * RowTier.blockShare),
+        filterBytesMax: Int(Double(place.budgetBytes) * RowTier.filterShare))
+    private let buffer = RowBuffer()
+    private var runs: [ObjectIdentifier: Run] = [:]
+
+    /// - Parameter forms: asked for once, when the first layer is opened.
+    init(of operatorName: String, _ forms: @escaping () -> [StoredForm], in place: RowPlace) {
+        makeForms = forms
+        self.operatorName = operatorName
+        self.place = place
+    }
+
+    func show(_ chain: [RowLayer]) throws {
+        var open: [ObjectIdentifier: Run] = [:]
+        for layer in chain {
+            guard let file = try layer.file() else { continue }
+            open[ObjectIdentifier(layer)] = try runs[ObjectIdentifier(layer)] ?? place.store.run(file.file)
+        }
+        runs = open
+        try lookups.use(RunSet(Array(open.values)))
+    }
+
+    func run(of layer: RowLayer) -> Run? { runs[ObjectIdentifier(layer)] }
+
+    func load(_ row: UnsafeRawBufferPointer, into slot: Int) throws -> Bool {
+        // Layers of other schemas are not taken over at a restore, so each state has one form.
+        let loaders = try loaders ?? forms.map { try $0.loader($0.descriptor) }
+        self.loaders = loaders
+        var isThere = false
+        for (state, load) in loaders.enumerated() where try lookups.find(state, row: row, into: buffer) {
+            isThere = true
+            for entry in 0..<buffer.count {
+                var key = ByteReader(buffer.suffix(entry))
+                try load(slot, &key, buffer.value(entry))
+            }
+        }
+        return isThere
+    }
+
+    func timers(
+        of state: String, in layer: RowLayer, from: [UInt8], to: [UInt8]?,
+        _ body: (UnsafeRawBufferPointer, Int64) throws -> Void
+    ) throws {
+        guard let run = runs[ObjectIdentifier(layer)], let index = run.index(of: state, operatorName: operatorName)
+        else { return }
+        let cursor = try place.store.open(run.file).cursor(state: index, from: from, to: to, isLayer: true)
+        while try cursor.next() {
+            guard cursor.kind == .put else { continue }
+            var reader = ByteReader(UnsafeRawBufferPointer(rebasing: cursor.key.suffix(8)))
+            let time = try reader.readOrdered()
+            try body(UnsafeRawBufferPointer(rebasing: cursor.key.prefix(cursor.key.count - 8)), time)
+        }
+    }
+}

@@ -1,0 +1,241 @@
+// SPDX-License-Identifier: Apache-2.0
+//  A keyed store whose rows leave memory when it has no room for them, and come back when they are asked for.
+
+import ThalwegBase
+import ThalwegData
+import ThalwegStorage
+
+extension KeyedStore {
+    /// Lets rows rest in files when memory has no room for them. Before the first record and before a restore, of a
+    /// store that keeps layers.
+    public func rest(in place: RowPlace) {
+        guard let owner = layers?.owner else { return }
+        let cold = SegmentRows(
+            of: owner.operatorName, { [unowned self] in forms(operatorName: owner.operatorName) }, in: place)
+        tier = RowTier(cold, in: place)
+        storedIsTiered = true
+    }
+
+    // MARK: A batch
+
+    /// Notes the rows of a batch that was resolved, and loads those that are at rest.
+    public func noteResolved(_ slots: UnsafePointer<Int32>, count: Int) throws {
+        layers?.changed.insert(slots, count: count, limit: table.slotLimit)
+        tier?.heat.insert(slots, count: count, limit: table.slotLimit)
+        if fresh.isEmpty { return }
+        revive()
+        if let tier, tier.hasCold {
+            // What snapshots share is not written to.
+            for slot in fresh { prepare(Int(slot)) }
+            try load(tier)
+        }
+    }
+
+    private func prepare(_ slot: Int) {
+        if sharing.left > 0 { thaw(slot) }
+    }
+
+    /// Loads the rows of the new keys of a batch.
+    private func load(_ tier: RowTier) throws {
+        guard let layers else { return }
+        try tier.refresh(layers.chain)
+        let (owner, encoder) = (layers.owner, encoder.raw)
+        var row = ByteWriter(capacity: 64)
+        for slot in fresh {
+            let slot = Int(slot)
+            // What is gone is at rest no more, whatever layers say.
+            guard table.isUsed(slot), !layers.stored.contains(slot) else { continue }
+            row.removeAll()
+            row.append(
+                UInt16(
+                    truncatingIfNeeded: KeyGroup.of(hash: table.hash(at: slot), maxParallelism: owner.maxParallelism)
+                )
+                .bigEndian)
+            try encoder.encode(UnsafeRawPointer(table.keys.address(slot)), into: &row)
+            if try row.withBytes({ try tier.cold.load($0, into: slot) }) {
+                layers.stored.insert(slot)
+                tier.place.metrics.loaded.add(1)
+            } else {
+                tier.place.metrics.missed.add(1)
+            }
+        }
+    }
+
+    // MARK: Making room
+
+    /// Sends rows to rest if there are more than fit.
+    public func makeRoom() throws {
+        guard let tier, let layers else { return }
+        try tier.tend(layers)
+        try tier.refresh(layers.chain)
+        if table.count >= tier.measureAt { try measure(tier, layers.owner) }
+        if table.count > tier.rowsMax { try evict(table.count - tier.rowsMax + tier.rowsMax / 16, tier) }
+    }
+
+    /// Finds out how much memory rows take.
+    private func measure(_ tier: RowTier, _ owner: RowOwner) throws {
+        let sampleMax = 1024
+        var sample = SlotBits()
+        var (slot, count) = (table.slotLimit - 1, 0)
+        while slot >= 0 && count < sampleMax {
+            if table.isUsed(slot) {
+                sample.insert(slot)
+                count += 1
+            }
+            slot -= 1
+        }
+        guard count > 0 else { return }
+        let kept = gone
+        gone = KeyTable()
+        let parts = freeze(operatorName: owner.operatorName, maxParallelism: owner.maxParallelism, changed: sample)
+        gone = kept
+        defer { release() }
+        let counter = ByteCounter()
+        let inline = Set(columns.filter { $0.column.isInline }.map(\.name))
+        for part in parts where !inline.contains(part.descriptor.name) { try part.write(to: counter) }
+        var slotBytes = MemoryLayout<Key>.stride + 8 + 16 + 1
+        for (_, column) in columns { slotBytes += column.slotMemory?.stride ?? 8 }
+        tier.measure(slotBytes: slotBytes, encodedBytes: counter.bytes / count, rowCount: table.count)
+    }
+
+    private func evict(_ wanted: Int, _ tier: RowTier) throws {
+        guard let layers else { return }
+        let limit = table.slotLimit
+        var victims: [Int] = []
+        var chosen = SlotBits()
+        var unsaved = SlotBits()
+        var unsavedCount = 0
+        var looked = 0
+        while victims.count < wanted && looked < 2 * limit {
+            if tier.hand >= limit { tier.hand = 0 }
+            let slot = tier.hand
+            tier.hand += 1
+            looked += 1
+            // The hand may come round twice: what was hot the first time is taken then.
+            guard table.isUsed(slot), !chosen.contains(slot) else { continue }
+            if tier.heat.contains(slot) {
+                tier.heat.remove(slot)
+                continue
+            }
+            victims.append(slot)
+            chosen.insert(slot)
+            if isUnsaved(slot, layers) {
+                unsaved.insert(slot)
+                unsavedCount += 1
+            }
+        }
+        if unsavedCount > 0 { try spill(unsaved, count: unsavedCount, layers, tier) }
+        for slot in victims { drop(slot, layers, tier) }
+        if victims.isEmpty { return }
+        tier.hasCold = true
+        layers.isPartial = true
+        tier.place.metrics.evicted.add(victims.count)
+    }
+
+    /// Writes rows as a layer over all others.
+    private func spill(_ rows: SlotBits, count: Int, _ layers: RowLayers, _ tier: RowTier) throws {
+        let (place, owner) = (tier.place, layers.owner)
+        let path = place.names.next("\(owner.operatorName)-\(owner.subtask)")
+        let lease = place.leases.take(path)
+        let parts = freeze(operatorName: owner.operatorName, maxParallelism: owner.maxParallelism, changed: rows)
+        defer { release() }
+        let (store, sequence) = (place.store, layers.nextSequence(checkpoint: 0))
+        let layer = RowLayer(sequence: sequence, rowCount: count + gone.count, sync: { try store.syncRun(path) })
+        var file = try store.writeRun(
+            path, operators: [owner.operatorName], subtask: owner.subtask, parts: parts.map { $0.noting(in: layer) },
+            options: .run)
+        file?.sequence = sequence
+        layer.written(file.map { HeldSegment($0, lease) })
+        layers.add(layer, holding: rows)
+        gone = KeyTable()
+        place.metrics.spilledRows.add(count)
+        place.metrics.spilledBytes.add(Int(file?.byteCount ?? 0))
+        tier.changed(layers.chain, added: layer)
+    }
+
+    /// Takes a row out of memory; it is at rest.
+    private func drop(_ slot: Int, _ layers: RowLayers, _ tier: RowTier) {
+        prepare(slot)
+        for (_, column) in columns { column.clear(slot) }
+        mayBeEmpty = false
+        table.remove(slot: slot)
+        layers.changed.remove(slot)
+        layers.stored.remove(slot)
+    }
+
+    // MARK: Timers at rest
+
+    /// When a row at rest may have a timer that is due; `Int64.max`: none has.
+    public func nextTimeAtRest(_ domain: StateTTL.Domain) -> Int64 {
+        guard let tier else { return .max }
+        return domain == .eventTime ? tier.eventTimers.nextTime : tier.processingTimers.nextTime
+    }
+
+    /// Loads rows at rest with timers that are due, as many as fit into memory at a time.
+    ///
+    /// - Returns: whether there are more.
+    public func wake(_ domain: StateTTL.Domain, upTo limit: Int64) throws -> Bool {
+        guard let tier, let layers else { return false }
+        try tier.refresh(layers.chain)
+        let owner = layers.owner
+        var woken = 0
+        while woken < tier.place.batchCapacity {
+            let next =
+                domain == .eventTime ? tier.eventTimers.popDue(limit) : tier.processingTimers.popDue(limit)
+            guard var stretch = next else { return false }
+            guard let layer = stretch.layer else { continue }
+            var later = Int64.max
+            fresh.removeAll(keepingCapacity: true)
+            try tier.cold.timers(of: stretch.state, in: layer, from: stretch.from, to: stretch.to) { row, time in
+                if time > limit {
+                    later = min(later, time)
+                    return
+                }
+                var reader = ByteReader(row)
+                let group = Int(try reader.read(UInt16.self).byteSwapped)
+                guard owner.keyGroups.contains(group) else { return }
+                let key = try encoder.decode(&reader)
+                let hash = hasher.hash(key)
+                // What is in memory, or gone, speaks for itself.
+                if table.find(key, hash: hash) != nil || gone.find(key, hash: hash) != nil { return }
+                if flights.contains(where: { $0.gone.find(key, hash: hash) != nil }) { return }
+                let slot = table.findOrInsert(key, hash: hash).slot
+                if table.slotLimit > reserved { widen() }
+                fresh.append(Int32(truncatingIfNeeded: slot))
+                woken += 1
+            }
+            if later < .max {
+                stretch.earliest = later
+                if domain == .eventTime { tier.eventTimers.add(stretch) } else { tier.processingTimers.add(stretch) }
+            }
+            for slot in fresh {
+                prepare(Int(slot))
+                layers.changed.remove(Int(slot))
+                layers.stored.remove(Int(slot))
+            }
+            try load(tier)
+            // A row that has changed since no longer has the timer, or is there no more.
+            releaseUnused()
+        }
+        return (domain == .eventTime ? tier.eventTimers.nextTime : tier.processingTimers.nextTime) <= limit
+    }
+}
+
+extension StatePart {
+    /// The same part; its timers are noted while it is written.
+    func noting(in layer: RowLayer) -> StatePart {
+        guard descriptor.kind == .timers else { return self }
+        let notes = TimerNotes(descriptor.name)
+        layer.add(notes)
+        return StatePart(descriptor) { [self] writer in try write(to: NotingWriter(writer, notes)) }
+    }
+}
+
+/// Counts the bytes of entries.
+private final class ByteCounter: EntryWriter {
+    private(set) var bytes = 0
+
+    func add(_ kind: EntryKind, key: UnsafeRawBufferPointer, value: UnsafeRawBufferPointer, rowBytes: Int) throws {
+        if kind == .put { bytes += key.count + value.count }
+    }
+}

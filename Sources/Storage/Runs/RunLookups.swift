@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+//  Finds rows in the runs of a subtask, with a pool of blocks and filters under one limit each.
+
+import ThalwegBase
+
+/// Looks up rows and ranges in the runs of one operator's subtask (FLIP-50 s3, s4).
+///
+/// Used by one thread. Every damage is a `ThalwegError` of kind `corrupt` that names the file and the block.
+public final class RunLookups {
+    private let operatorName: String
+    private let states: [String]
+    private let cache: BlockCache
+    private var filterBytesLeft: Int
+    private var nextNumber: UInt32 = 0
+    /// Newest first.
+    @exclusivity(unchecked) private var readers: ContiguousArray<RunReader> = []
+    /// The blocks of each state in each run: those of run r and state s at `r * states.count + s`.
+    @exclusivity(unchecked) private var blocks: ContiguousArray<Range<Int>> = []
+
+    /// - Parameters:
+    ///   - states: the names of the operator's states: lookups refer to them by index.
+    ///   - blockBytesMax: the most bytes of blocks in memory.
+    ///   - filterBytesMax: the most bytes of filters in memory; runs whose filters do not fit are read without.
+    public init(operatorName: String, states: [String], blockBytesMax: Int, filterBytesMax: Int) {
+        self.operatorName = operatorName
+        self.states = states
+        cache = BlockCache(bytesMax: blockBytesMax)
+        filterBytesLeft = filterBytesMax
+    }
+
+    /// The runs that are looked into.
+    public private(set) var runs = RunSet()
+
+    /// Looks into other runs from now on: opens those that are new, and lets go of those that are gone.
+    ///
+    /// - Throws: kind `input` when a file is not there; then nothing has changed.
+    public func use(_ runs: RunSet) throws {
+        var left = filterBytesLeft
+        for reader in readers where !runs.runs.contains(where: { $0 === reader.run }) { left += reader.filterBytes }
+        var next: ContiguousArray<RunReader> = []
+        for run in runs.runs {
+            if let known = readers.first(where: { $0.run === run }) {
+                next.append(known)
+            } else {
+                next.append(try RunReader(run, number: nextNumber, filterBytes: &left))
+                nextNumber += 1
+            }
+        }
+        readers = next
+        blocks = ContiguousArray(
+            runs.runs.flatMap { run in
+                states.map { state in
+                    run.index(of: state, operatorName: operatorName).map(run.footer.blocks.range) ?? 0..<0
+                }
+            })
+        filterBytesLeft = left
+        self.runs = runs
+    }
+
+    // MARK: Rows
+
+    /// Finds what the runs have of a row.
+    ///
+    /// - Parameters:
+    ///   - state: its place among the states.
+    ///   - row: key group and key.
+    ///   - buffer: gets the entries that are there, in order of what follows the row in their keys.
+    /// - Returns: whether there are any.
+    public func find(_ state: Int, row: UnsafeRawBufferPointer, into buffer: RowBuffer) throws -> Bool {
+        buffer.removeAll()
+        let hash = row.checksum
+        var place = state
+        var found = 0
+        for index in readers.indices {
+            let range = blocks[place]
+            place &+= states.count
+            if range.isEmpty { continue }
+            let reader = readers[index]
+            guard reader.run.holds(row) else { continue }
+            try reader.find(row, hash: hash, in: range, cache, into: buffer)
+            if buffer.spans.count == found { continue }
+            buffer.starts.append(found)
+            // The row's own bytes are the key of its tombstone, or of its only entry: nothing older counts.
+            if buffer.spans[found].suffixBytes == 0 { break }
+            found = buffer.spans.count
+        }
+        if buffer.spans.isEmpty { return false }
+        buffer.settle()
+        return !buffer.spans.isEmpty
+    }
+
+    // MARK: Ranges
+
+    /// The entries of a state from the first key not before `from` to the last one before `to`, in order or backwards.
+    ///
+    /// They are as they are now, also when other runs are used later.
+    public func entries(
+        _ state: Int, from: [UInt8]? = nil, to: [UInt8]? = nil, isDescending: Bool = false
+    ) -> RunEntries {
+        RunEntries(
+            readers.compactMap { reader in
+                reader.run.index(of: states[state], operatorName: operatorName).map { (reader, $0) }
+            }, from: from, to: to, isDescending: isDescending)
+    }
+
+    // MARK: Figures
+
+    /// How many blocks were asked for and were in memory, or were not.
+    public var cacheCounts: (hits: Int, misses: Int) { (cache.hits, cache.misses) }
+
+    /// The bytes that blocks and filters take now.
+    public var bytesUsed: Int { cache.bytesUsed + readers.reduce(0) { $0 + $1.filterBytes } }
+}
