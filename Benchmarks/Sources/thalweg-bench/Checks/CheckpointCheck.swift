@@ -16,6 +16,15 @@ struct CheckpointCheck: AsyncParsableCommand {
     @Option(help: "How many keys the count has.")
     var keys: UInt64 = 1_000_000
 
+    @Option(help: "How many pairs of runs, with checkpoints and without.")
+    var pairs = 9
+
+    @Option(help: "Milliseconds between checkpoints.")
+    var interval: Int64 = 1000
+
+    @Option(help: "Only one of count, q5 and pressure.")
+    var only: String?
+
     @Option(help: "The directory for checkpoints.")
     var directory = "checkpoints-measured"
 
@@ -33,17 +42,31 @@ struct CheckpointCheck: AsyncParsableCommand {
         var bytes = 0
     }
 
+    func validate() throws {
+        guard pairs > 0, interval > 0 else { throw ValidationError("--pairs and --interval must be above 0") }
+        guard [nil, "count", "q5", "pressure"].contains(only) else {
+            throw ValidationError("--only is count, q5 or pressure, not \(only ?? "")")
+        }
+    }
+
     func run() async throws {
-        let count = try await compare("keyed count, \(keys) keys") { env in
-            try Item.stream(events: events, keys: keys, in: env).keyed(by: \.key).process(CountPerKey())
-                .write(to: .blackHole())
+        var verdicts: [Bool] = []
+        if only ?? "count" == "count" {
+            verdicts.append(
+                try await compare("keyed count, \(keys) keys") { env in
+                    try Item.stream(events: events, keys: keys, in: env).keyed(by: \.key).process(CountPerKey())
+                        .write(to: .blackHole())
+                })
+            print(Self.flink)
         }
-        print(Self.flink)
-        let five = try await compare("query 5") { env in
-            try Q5.build(.generator(events: events * 5, seed: 42), to: .blackHole, in: env)
+        if only ?? "q5" == "q5" {
+            verdicts.append(
+                try await compare("query 5") { env in
+                    try Q5.build(.generator(events: events * 5, seed: 42), to: .blackHole, in: env)
+                })
         }
-        let pressed = try await underPressure()
-        if !(count && five && pressed) { throw ExitCode.failure }
+        if only ?? "pressure" == "pressure" { verdicts.append(try await underPressure()) }
+        if verdicts.contains(false) { throw ExitCode.failure }
     }
 
     // MARK: Cost
@@ -51,8 +74,10 @@ struct CheckpointCheck: AsyncParsableCommand {
     private func compare(_ name: String, _ build: (StreamEnvironment) throws -> Void) async throws -> Bool {
         // A machine drifts by more than what is measured: each run is compared with the one just before it.
         var (walls, cpus, on) = ([Double](), [Double](), Figures())
-        for _ in 0..<Self.pairs {
-            let (without, with) = (try await measure(interval: nil, build), try await measure(interval: 1000, build))
+        for _ in 0..<pairs {
+            let (without, with) = (
+                try await measure(interval: nil, build), try await measure(interval: interval, build)
+            )
             walls.append(with.wall / without.wall - 1)
             cpus.append(with.cpu / without.cpu - 1)
             on = with
@@ -60,13 +85,11 @@ struct CheckpointCheck: AsyncParsableCommand {
         let (wall, cpu) = (median(walls), median(cpus))
         let holds = wall <= 0.05 && on.pauseMillis <= 10
         print(
-            "\(name)  \(holds ? "holds " : "MISSED")  median of \(Self.pairs) pairs: wall \(percent(wall)), CPU \(percent(cpu)), pause at most "
+            "\(name)  \(holds ? "holds " : "MISSED")  median of \(pairs) pairs: wall \(percent(wall)), CPU \(percent(cpu)), pause at most "
                 + "\(on.pauseMillis) ms, \(on.completed) checkpoints of \(on.bytes / 1024) KiB, the last took "
                 + "\(on.durationMillis) ms")
         return holds
     }
-
-    private static let pairs = 9
 
     private func median(_ values: [Double]) -> Double { values.sorted()[values.count / 2] }
 
