@@ -4,6 +4,7 @@
 import Testing
 import Thalweg
 import ThalwegSavepoint
+import ThalwegTesting
 
 @Suite struct SavepointWriterTests {
     private func snapshot() async throws -> (job: EveryKindJob, reader: SavepointReader, rows: [Row: Int]) {
@@ -135,6 +136,63 @@ import ThalwegSavepoint
             .entries(of: "all", in: "memory", where: .key(.integer(900)))
         #expect(try left.next()?.value == .array([.integer(1)]))
         #expect(try left.next() == nil)
+    }
+
+    /// What a snapshot has of a state by place; of a list all values of a key, of timers nothing but the place.
+    private func contents(_ reader: SavepointReader, _ name: String) throws -> [[DynamicValue.Field]: DynamicValue] {
+        var found: [[DynamicValue.Field]: DynamicValue] = [:]
+        try reader.entries(of: name, in: "memory").forEach { entry in
+            guard name == "all" else { return found[entry.place] = entry.value ?? .null }
+            let place = Array(entry.place.prefix(1))
+            guard case .array(let values)? = entry.value else { return }
+            guard case .array(let before)? = found[place] else { return found[place] = .array(values) }
+            found[place] = .array(before + values)
+        }
+        return found
+    }
+
+    /// Entries that one writer sets and removes again and again: what is there is what a dictionary holds.
+    @Test(arguments: 0..<12 as Range<UInt64>)
+    func entriesAreTouchedAgain(seed: UInt64) async throws {
+        let (job, reader, _) = try await snapshot()
+        var random = SeededRandom(seed: seed)
+        let names = ["seen", "all", "byRest", "$timers.event"]
+        var twins = try names.map { try contents(reader, $0) }
+        var writer = SavepointWriter(reader)
+        for step in 0..<200 as Range<Int64> {
+            let state = Int(random.next() % UInt64(names.count))
+            let key = [1, 5, 36, 900, 901][Int(random.next() % 5)] as Int64
+            var place = [DynamicValue.Field("key", .integer(key))]
+            let other = Int64(random.next() % 3)
+            if state == 2 { place.append(.init("mapKey", .string("rest \(other)"))) }
+            if state == 3 { place.append(.init("time", .time(EventTime(milliseconds: 550 + other)))) }
+            if random.next() % 2 == 0 {
+                if twins[state].removeValue(forKey: place) == nil {
+                    let error = #expect(throws: ThalwegError.self, "seed \(seed), step \(step)") {
+                        try writer.delete(at: place, of: names[state], in: "memory")
+                    }
+                    #expect(error?.primary == "there is no such entry")
+                } else {
+                    try writer.delete(at: place, of: names[state], in: "memory")
+                }
+                continue
+            }
+            let value: DynamicValue =
+                switch state {
+                case 0: .record([.init("left", .integer(step)), .init("right", .integer(key))])
+                case 1: .array((0...Int64(random.next() % 2500)).map { .integer($0 + step) })
+                case 2: .integer(step)
+                default: .null
+                }
+            try writer.set(state == 3 ? nil : value, at: place, of: names[state], in: "memory")
+            twins[state][place] = value
+        }
+        try writer.write(to: "copies/again")
+        let copy = try SavepointReader("copies/again", fileSystem: job.disk)
+        #expect(try copy.verify().isEmpty, "seed \(seed)")
+        for (name, twin) in zip(names, twins) {
+            #expect(try contents(copy, name) == twin, "seed \(seed), state \(name)")
+        }
     }
 
     @Test func namesAreChanged() async throws {

@@ -58,7 +58,7 @@ public struct SavepointWriter {
         notes.append("set \(operatorName)/\(name) \(DynamicValue.record(place).json)")
     }
 
-    /// Removes an entry; of a list all values of a key.
+    /// Removes an entry, also one that this writer has set; of a list all values of a key.
     ///
     /// - Throws: kind `input` when there is none.
     public mutating func delete(
@@ -112,11 +112,7 @@ public struct SavepointWriter {
     }
 
     private mutating func remove(_ place: [DynamicValue.Field], _ layout: EntryLayout) throws {
-        let known = changes[StateID(operatorName: layout.descriptor.operatorName, name: layout.descriptor.name)] ?? [:]
-        let prefix = try prefix(place, layout)
-        for key in try found(place, layout).map(\.key) + known.keys.filter({ $0.starts(with: prefix) }) {
-            note(layout, key, nil)
-        }
+        for (key, _) in try found(place, layout) { note(layout, key, nil) }
     }
 
     private func prefix(_ place: [DynamicValue.Field], _ layout: EntryLayout) throws -> [UInt8] {
@@ -141,17 +137,32 @@ public struct SavepointWriter {
         }
     }
 
-    /// What the source has at a place.
+    /// What the copy has at a place as it is declared so far: what the source has, but for what was changed.
     private func found(
         _ place: [DynamicValue.Field], _ layout: EntryLayout
     ) throws -> [(key: [UInt8], entry: SavepointEntry)] {
-        guard let restored = source.states[layout.descriptor.operatorName] else { return [] }
         let prefix = try prefix(place, layout)
-        let cursor = try restored.cursor(
-            of: layout.descriptor.name, from: prefix, to: SavepointReader.successor(prefix))
-        var found: [(key: [UInt8], entry: SavepointEntry)] = []
-        while try cursor.next() { found.append((Array(cursor.key), try layout.entry(cursor.key, cursor.value))) }
-        return found
+        var entries: [[UInt8]: [UInt8]] = [:]
+        if let restored = source.states[layout.descriptor.operatorName] {
+            let cursor = try restored.cursor(
+                of: layout.descriptor.name, from: prefix, to: SavepointReader.successor(prefix))
+            while try cursor.next() { entries[Array(cursor.key)] = Array(cursor.value) }
+        }
+        for (key, value) in changed(prefix, layout) { entries[key] = value }
+        return try entries.sorted { $0.key.lexicographicallyPrecedes($1.key) }.map { key, value in
+            let entry = try key.withUnsafeBytes { key in
+                try value.withUnsafeBytes { try layout.entry(key, $0) }
+            }
+            return (key, entry)
+        }
+    }
+
+    /// The changes at a place: only those of a list can be several.
+    private func changed(_ prefix: [UInt8], _ layout: EntryLayout) -> [[UInt8]: [UInt8]?] {
+        let id = StateID(operatorName: layout.descriptor.operatorName, name: layout.descriptor.name)
+        guard let known = changes[id] else { return [:] }
+        guard layout.descriptor.kind == .list else { return known[prefix].map { [prefix: $0] } ?? [:] }
+        return known.filter { $0.key.starts(with: prefix) }
     }
 
     // MARK: Names
