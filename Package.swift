@@ -152,8 +152,9 @@ let package = Package(
         proof("PostgresTests", on: ["Thalweg", "ThalwegTesting", "ThalwegPostgres"]),
         proof("NexmarkTests", on: ["ThalwegNexmark", "ThalwegTesting"], resources: [.copy("Fixtures")]),
         proof("SimulationTests", on: ["ThalwegSimulation"]),
-        // Runs the command line tool that the same build makes.
-        proof("ToolTests", on: []),
+        // Runs the command line tool that the same build makes, with a job that is there for that.
+        .executableTarget(name: "tool-job", dependencies: ["Thalweg"], path: "Tests/ToolJob", swiftSettings: house),
+        proof("ToolTests", on: ["tool-job"]),
         proof("TidyTests", on: []),
     ],
     swiftLanguageModes: [.v6],

@@ -21,18 +21,8 @@ import Testing
 
         deinit { try? FileManager.default.removeItem(atPath: folder) }
 
-        /// Runs the tool that lies beside the tests.
         static func run(_ arguments: [String]) throws -> (code: Int32, output: String) {
-            let tool = URL(fileURLWithPath: CommandLine.arguments[0]).resolvingSymlinksInPath()
-                .deletingLastPathComponent().appendingPathComponent("thalweg")
-            let (process, output) = (Process(), Pipe())
-            process.executableURL = tool
-            process.arguments = arguments
-            (process.standardOutput, process.standardError) = (output, output)
-            try process.run()
-            let text = String(decoding: output.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
-            process.waitUntilExit()
-            return (process.terminationStatus, text)
+            try Built.tool.run(arguments)
         }
 
         func state(_ arguments: String...) throws -> (code: Int32, output: String) {

@@ -25,15 +25,9 @@ import Testing
         deinit { try? FileManager.default.removeItem(atPath: folder) }
     }
 
-    /// The tool lies beside the tests.
-    private static var tool: URL {
-        URL(fileURLWithPath: CommandLine.arguments[0]).resolvingSymlinksInPath().deletingLastPathComponent()
-            .appendingPathComponent("thalweg")
-    }
-
     private func start(_ arguments: [String]) throws -> (process: Process, output: Pipe, errors: Pipe) {
         let (process, output, errors) = (Process(), Pipe(), Pipe())
-        process.executableURL = Self.tool
+        process.executableURL = URL(fileURLWithPath: Built.tool.path)
         process.arguments = arguments
         (process.standardOutput, process.standardError) = (output, errors)
         try process.run()
@@ -138,7 +132,7 @@ import Testing
         let (process, output) = (Process(), Pipe())
         process.executableURL = URL(fileURLWithPath: "/bin/sh")
         process.arguments = [
-            "-c", "trap '' HUP; exec \(Self.tool.path) run --supervise \(stage.job) --checkpoint-dir state",
+            "-c", "trap '' HUP; exec \(Built.tool.path) run --supervise \(stage.job) --checkpoint-dir state",
         ]
         process.standardOutput = output
         try process.run()
@@ -235,7 +229,7 @@ import Testing
                 done
             }
             [ $starts -gt 2 ] || kill_later &
-            exec \(Self.tool.path) nexmark run --query q5 --input events.jsonl --sink out "$@"
+            exec \(Built.tool.path) nexmark run --query q5 --input events.jsonl --sink out "$@"
 
             """)
         let events = stage.folder + "/events.jsonl"

@@ -40,6 +40,10 @@ public struct UpgradePlan: Codable, Sendable, Hashable {
         public var states: [State]
     }
 
+    /// The version of the form in which programs hand a plan to one another.
+    public static let currentVersion = 1
+
+    public var version = UpgradePlan.currentVersion
     /// The snapshot's directory.
     public var snapshot: String
     /// What keeps the job from starting whatever its states, such as another number of key groups.

@@ -45,7 +45,7 @@ struct Supervisor {
         var next = arguments
         while true {
             let status = try launch(next)
-            guard let signal = Self.signal(of: status) else { return (status >> 8) & 0xFF }
+            guard let signal = JobExecutable.signal(of: status) else { return JobExecutable.exitCode(of: status) }
             if Self.asked.load(ordering: .relaxed) != 0 || signal == SIGINT || signal == SIGTERM {
                 return 128 + signal
             }
@@ -134,39 +134,14 @@ struct Supervisor {
         return kept + ["--from", "latest"]
     }
 
-    /// The signal that ended a child; nil when it ended by itself.
-    private static func signal(of status: Int32) -> Int32? {
-        let number = status & 0x7F
-        return number == 0 ? nil : number
-    }
-
     private func report(_ text: String) { text.withCString { _ = write(STDERR_FILENO, $0, strlen($0)) } }
 
     /// Starts the child and waits for its end.
     private func launch(_ arguments: [String]) throws -> Int32 {
-        var list: [UnsafeMutablePointer<CChar>?] = ([executable] + arguments).map { strdup($0) }
-        list.append(nil)
-        defer { for text in list { free(text) } }
-        var attributes = posix_spawnattr_t()
-        posix_spawnattr_init(&attributes)
-        defer { posix_spawnattr_destroy(&attributes) }
-        posix_spawnattr_setpgroup(&attributes, 0)
-        // This thread blocks nearly all signals, as those of a pool do: a job that inherited that could not be stopped.
-        var blocked = sigset_t()
-        sigemptyset(&blocked)
-        posix_spawnattr_setsigmask(&attributes, &blocked)
-        posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK))
-        var pid = pid_t()
-        let failure = posix_spawn(&pid, executable, nil, &attributes, list, environ)
-        guard failure == 0 else {
-            throw ThalwegError(
-                .job, "the job cannot be started", detail: "\(executable): \(String(cString: strerror(failure)))",
-                hint: "give the path of an executable whose main type is a StreamJob")
-        }
-        Self.child.store(pid, ordering: .sequentiallyConsistent)
+        let child = try JobExecutable.spawn(executable, arguments, hasOwnGroup: true)
+        Self.child.store(child, ordering: .sequentiallyConsistent)
         Self.handOn()
-        var status: Int32 = 0
-        while waitpid(pid, &status, 0) < 0 && errno == EINTR {}
+        let status = JobExecutable.wait(for: child)
         Self.child.store(0, ordering: .relaxed)
         return status
     }

@@ -10,12 +10,12 @@ struct StateCommand: ParsableCommand {
         commandName: "state", abstract: "Look into snapshots, without the job that took them.",
         discussion: "A PATH is the directory of a snapshot, such as checkpoints/chk-7, or a directory of checkpoints, "
             + "whose newest is taken. Nothing is ever changed in place. Exit codes: 0, 1 when something failed, is "
-            + "damaged or differs, 64 for wrong usage.",
+            + "damaged or differs, 64 for wrong usage; validate has 2 and 3 of its own.",
         subcommands: [
             StateListCommand.self, StateShowCommand.self, StateSchemaCommand.self, StateReadCommand.self,
-            StateVerifyCommand.self, StateDiffCommand.self, StateExportCommand.self, StateSetCommand.self,
-            StateDeleteCommand.self, StateTransformCommand.self, StateRenameCommand.self, StateReshardCommand.self,
-            StateBootstrapCommand.self, StateOwnCommand.self, StatePruneCommand.self,
+            StateVerifyCommand.self, StateDiffCommand.self, StateValidateCommand.self, StateExportCommand.self,
+            StateSetCommand.self, StateDeleteCommand.self, StateTransformCommand.self, StateRenameCommand.self,
+            StateReshardCommand.self, StateBootstrapCommand.self, StateOwnCommand.self, StatePruneCommand.self,
         ])
 }
 
