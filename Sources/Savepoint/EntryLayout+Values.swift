@@ -44,7 +44,7 @@ extension EntryLayout {
 
     /// What is new counts as written when the snapshot was taken; in event time that is not known.
     func newStamp(_ metadata: SnapshotMetadata) -> Int64 {
-        let isEventTime = descriptor.properties[Self.ttlName]?.hasSuffix("eventTime") ?? false
+        let isEventTime = descriptor.properties[StateDescriptor.lifeName]?.hasSuffix("eventTime") ?? false
         return isEventTime ? .min : metadata.timeMilliseconds
     }
 

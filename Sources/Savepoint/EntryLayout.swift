@@ -21,8 +21,6 @@ struct EntryLayout: Sendable {
     }
 
     static let keyName = "key"
-    /// The property of a state's description that says that its entries expire.
-    static let ttlName = "ttl"
     /// The most values in one entry of a list.
     static let chunkValuesMax = 1024
 
@@ -55,7 +53,7 @@ struct EntryLayout: Sendable {
         }
         guard descriptor.kind == .timers || descriptor.value != nil else { throw Self.incomplete(descriptor) }
         value = descriptor.kind == .timers ? nil : descriptor.value.map { DynamicCodec($0) }
-        hasStamps = descriptor.properties[Self.ttlName] != nil
+        hasStamps = descriptor.hasStamps
     }
 
     private static func incomplete(_ state: StateDescriptor) -> ThalwegError {

@@ -112,6 +112,26 @@ import ThalwegTesting
         #expect(rows[Row(kind: "timer", key: 5, value: 1_000_000)] == 1)
     }
 
+    /// A state that expires is added to as it was stored, whatever is said of its life.
+    @Test func entriesThatExpireKeepTheirStamps() async throws {
+        let job = EveryKindJob()
+        try await job.fail()
+        let reader = try SavepointReader("checkpoints", fileSystem: job.disk)
+        var state = try reader.state("recent", in: "memory").descriptor
+        let before = try all(reader, "recent", "memory")
+        #expect(!before.isEmpty && before.allSatisfy { $0.contains("stamp") })
+        state.properties = [:]
+        var writer = SavepointWriter(reader)
+        try writer.load(state) { try $0.add(at: [.integer(900)], .string("new")) }
+        try writer.write(to: "copies/more")
+        let copy = try SavepointReader("copies/more", fileSystem: job.disk)
+        #expect(try copy.verify().isEmpty)
+        #expect(try copy.state("recent", in: "memory").descriptor == reader.state("recent", in: "memory").descriptor)
+        let added = #"{"key":900,"stamp":"min","value":"new"}"#
+        #expect(try Set(all(copy, "recent", "memory")) == Set(before + [added]))
+        #expect(try await !job.rows(from: "copies/more").isEmpty)
+    }
+
     @Test func twoOfOnePlace() throws {
         let disk = MemoryFileSystem()
         let state = StateDescriptor(

@@ -3,6 +3,7 @@
 
 import Testing
 import ThalwegBase
+import ThalwegData
 import ThalwegStorage
 
 @Suite struct LayeredSnapshotTests {
@@ -81,5 +82,35 @@ import ThalwegStorage
         let state = try #require(try store.load().restoredState(of: "op"))
         let error = #expect(throws: ThalwegError.self) { try state.all("m") }
         #expect(error?.kind == .corrupt && error?.detail?.contains("no older file is listed") == true)
+    }
+
+    /// Entries of a state are read in one way: files that ask for several are no snapshot.
+    @Test func filesOfOtherSchemasAreDamage() throws {
+        var (wide, lasting, other) = (descriptor("op", "m"), descriptor("op", "m"), descriptor("op", "m"))
+        wide.value = RecordSchema(root: .scalar(.int64))
+        lasting.properties = [:]
+        other.properties["note"] = "another time to live is read alike"
+        other.properties["ttl"] = "2 h"
+        for (state, text) in [(wide, "value int64 int64 with stamps"), (lasting, "value int64 {"), (other, nil)] {
+            let store = CheckpointStore(root: "ck", fileSystem: MemoryFileSystem())
+            try store.prepare()
+            let files = try [descriptor("op", "m"), state].enumerated().compactMap { index, state in
+                let part = StatePart(state) { try $0.add(KindEntry(key: [0, UInt8(index)], value: [1], rowBytes: 2)) }
+                var file = try store.writeSegment(
+                    checkpoint: 1, name: "op-\(index)", operators: ["op"], subtask: 0, parts: [part],
+                    isCancelled: { false })
+                file?.sequence = Int64(index + 1)
+                return file
+            }
+            try store.complete(metadata(1, files))
+            let snapshot = try store.load()
+            guard let text else {
+                #expect(try snapshot.restoredState(of: "op")?.entryCount(of: "m") == 2)
+                continue
+            }
+            let error = #expect(throws: ThalwegError.self) { _ = try snapshot.restoredState(of: "op") }
+            #expect(error?.kind == .corrupt && error?.detail?.contains("op-1.segment") == true)
+            #expect(error?.detail?.contains("state 'm' of 'op' is \(text)") == true, "\(String(describing: error))")
+        }
     }
 }

@@ -86,20 +86,14 @@ extension SavepointReader {
             }
             return found
         }
-        guard Self.types(first.descriptor) == Self.types(second.descriptor) else {
+        guard first.descriptor.form == second.descriptor.form else {
             found.added = try other.count(of: state.name, in: state.operatorName)
             found.removed = try count(of: state.name, in: state.operatorName)
-            found.reason = "\(Self.types(first.descriptor)) and \(Self.types(second.descriptor))"
+            found.reason = "\(first.descriptor.form) and \(second.descriptor.form)"
             return found
         }
         try compare(first.descriptor, other, into: &found, body)
         return found
-    }
-
-    private static func types(_ state: StateDescriptor) -> String {
-        let schemas = [state.key, state.userKey, state.value].map { $0?.description ?? "-" }
-        let expires = state.properties[EntryLayout.ttlName] == nil ? "" : " with stamps"
-        return "\(state.kind.rawValue) \(schemas.joined(separator: " "))\(expires)"
     }
 
     private func compare(

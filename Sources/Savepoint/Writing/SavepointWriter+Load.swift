@@ -68,10 +68,13 @@ extension SavepointWriter {
         guard !state.operatorName.isEmpty, !state.name.isEmpty else {
             throw ThalwegError(.input, "a state needs a name, and an operator with a name")
         }
+        var state = state
         let id = StateID(operatorName: state.operatorName, name: state.name)
         let found = source.operators.first { $0.name == state.operatorName }?.states.first { $0.name == state.name }
         if let found, found.entries > 0 {
-            let (old, new) = (Self.types(found.descriptor), Self.types(state))
+            // Those that are there have the stamps, or none, that the state was stored with.
+            state.properties = found.descriptor.properties
+            let (old, new) = (found.descriptor.form, state.form)
             guard old == new, state.kind != .split, state.kind != .union else {
                 throw ThalwegError(
                     .input, "the snapshot has the state already",
@@ -114,10 +117,5 @@ extension SavepointWriter {
     mutating func fill(_ layout: EntryLayout, _ write: @escaping (any EntryWriter) throws -> Void) {
         let id = StateID(operatorName: layout.descriptor.operatorName, name: layout.descriptor.name)
         loads[id] = StateLoad(layout: layout, content: .sorted(write))
-    }
-
-    private static func types(_ state: StateDescriptor) -> String {
-        [state.kind.rawValue, state.key?.description, state.userKey?.description, state.value?.description]
-            .compactMap { $0 }.joined(separator: " ")
     }
 }

@@ -31,7 +31,7 @@ public struct EntryConversion: Sendable {
         self.userKey = userKey
         self.value = value
         self.maxParallelism = maxParallelism
-        hasStamps = stored.properties[StateTTL.propertyName] != nil
+        hasStamps = stored.hasStamps
     }
 
     /// Whether keys may belong to other key groups than they lie in.

@@ -27,12 +27,6 @@ public struct UpgradedState: RestoredState {
     /// As they were stored: who goes on from them looks whether they are as it would write them.
     public var segments: RestoredSegments? { source.segments }
 
-    /// How the stored entries of a state become what its readers see, for those who read segments by themselves; nil
-    /// when they are read as they are.
-    public func conversion(of state: String) -> EntryConversion? {
-        verdicts[state]?.conversion.flatMap { $0.keepsBytes ? nil : $0 }
-    }
-
     public func entryCount(of state: String) throws -> Int {
         try verdicts[state].map { try source.entryCount(of: $0.formerName ?? $0.name) } ?? 0
     }

@@ -2,6 +2,7 @@
 //  How long state lives.
 
 import ThalwegBase
+import ThalwegStorage
 
 /// How long the entries of a keyed state live (FLIP-25): values, list elements and map entries each on their own.
 ///
@@ -54,7 +55,7 @@ public struct StateTTL: Hashable, Sendable {
     }
 
     /// The name of the property in a state's description that says with what time to live it is stored.
-    public static var propertyName: String { "ttl" }
+    public static var propertyName: String { StateDescriptor.lifeName }
 
     /// The settings as a text for ``propertyName``: milliseconds, update, visibility and domain.
     public var text: String {

@@ -43,9 +43,10 @@ public final class RestoredSnapshotState: RestoredState {
             var indices: [String: Int] = [:]
             for (index, state) in reader.footer.states.enumerated() where state.operatorName == known.name {
                 indices[state.name] = index
-                if let other = states[state.name], other.kind != state.kind {
+                // A job whose types have changed builds on no layers of other ones, but writes its state anew.
+                if let other = states[state.name], other.form != state.form {
                     throw Snapshot.damage(
-                        path, "state '\(state.name)' is \(state.kind.rawValue) here, \(other.kind.rawValue) elsewhere")
+                        path, "state '\(state.name)' of '\(known.name)' is \(state.form) here, \(other.form) elsewhere")
                 }
                 if states[state.name] == nil { states[state.name] = state }
             }

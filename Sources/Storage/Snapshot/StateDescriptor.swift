@@ -34,6 +34,18 @@ public struct StateDescriptor: Codable, Hashable, Sendable {
         self.value = value
         self.properties = properties
     }
+
+    /// The property that says that entries expire, and how.
+    public static let lifeName = "ttl"
+
+    /// Whether values carry the times at which they were last touched.
+    public var hasStamps: Bool { properties[Self.lifeName] != nil }
+
+    /// What decides how the bytes of entries are read, as a text: kind, schemas, and whether values carry stamps.
+    public var form: String {
+        let schemas = [key, userKey, value].compactMap { $0?.description }
+        return ([kind.rawValue] + schemas + (hasStamps ? ["with stamps"] : [])).joined(separator: " ")
+    }
 }
 
 /// What the entries of a state mean. `group` is the key group, `key` the order-preserving encoding of the key

@@ -103,7 +103,7 @@ struct CSVColumnNames {
         case .keyedList: paths += [["id"], ["keyGroup"]]
         }
         let isList = state.kind == .list
-        if state.properties["ttl"] != nil { paths.append([isList ? "stamps" : "stamp"]) }
+        if state.hasStamps { paths.append([isList ? "stamps" : "stamp"]) }
         switch state.kind {
         case .timers: break
         case .list, .inFlight: paths.append(["value"])
