@@ -108,6 +108,19 @@ import ThalwegData
         #expect(error?.kind == .input && error?.detail == detail)
     }
 
+    /// Types as texts nest no deeper than can be walked over, whatever nests.
+    @Test func typesNestWithinBounds() throws {
+        for text in [
+            "int64" + String(repeating: "?", count: 100_000),
+            String(repeating: "[", count: 100_000) + "int64" + String(repeating: "]", count: 100_000),
+            String(repeating: "{a: ", count: 100_000) + "int64" + String(repeating: "}", count: 100_000),
+        ] {
+            let error = #expect(throws: ThalwegError.self) { _ = try SchemaType(text: text) }
+            #expect(error?.detail?.contains("a type that nests less") == true)
+        }
+        #expect(try SchemaType(text: "[int64??]?").description == "[int64??]?")
+    }
+
     @Test func textsNeedNoQuotes() throws {
         let text = RecordSchema(root: .scalar(.string))
         let time = RecordSchema(root: .optional(.scalar(.time)))

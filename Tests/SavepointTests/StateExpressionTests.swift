@@ -95,10 +95,23 @@ import ThalwegSavepoint
             String(repeating: "(", count: 5000) + "1" + String(repeating: ")", count: 5000),
             String(repeating: "-", count: 5000) + "1", String(repeating: "not ", count: 5000) + "true",
             String(repeating: "note ?? ", count: 5000) + "''", String(repeating: " ", count: 70_000) + "1",
+            String(repeating: "1 + ", count: 15_000) + "1", "inner" + String(repeating: ".isOn", count: 12_000),
+            "tags" + String(repeating: "[0]", count: 20_000),
         ] {
             let error = #expect(throws: ThalwegError.self) { try StateExpression(text, over: Self.names) }
             #expect(error?.kind == .input)
         }
+    }
+
+    /// Operators that follow one another lie in one another.
+    @Test func rowsAreBounded() throws {
+        let row = String(repeating: "key == 'x' or ", count: 390)
+        let expression = try StateExpression(row + "price == 700", over: Self.names)
+        #expect(try expression.value(of: Self.row()) == .bool(true))
+        let longer = try StateExpression("(\(row)false) or (\(row)price == 700)", over: Self.names)
+        #expect(try longer.value(of: Self.row()) == .bool(true))
+        let error = #expect(throws: ThalwegError.self) { try StateExpression(row + row + "true", over: Self.names) }
+        #expect(error?.hint?.contains("parentheses") == true)
     }
 
     /// Nothing that a person may type brings it down.

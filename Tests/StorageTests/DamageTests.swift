@@ -103,6 +103,37 @@ import ThalwegTesting
         #expect(try store.load().metadata.checkpoint == 2)
     }
 
+    /// Numbers that nobody writes are refused, whoever has sealed them.
+    @Test func impossibleNumbersAreDamage() throws {
+        let disk = MemoryFileSystem()
+        let store = try CheckpointStoreTests().store(disk)
+        let path = "ck/chk-1/_metadata"
+        try CheckpointStoreTests().write(store, 1, perGroup: 1)
+        let lines = String(decoding: try #require(disk[path]), as: UTF8.self).split(separator: "\n").dropLast()
+        let text = lines.joined(separator: "\n") + "\n"
+        for (name, numbers) in [
+            ("maxParallelism", ["0", "-1", "65537", "9223372036854775807"]), ("parallelism", ["0", "-2", "65537"]),
+            ("byteCount", ["-1"]), ("entries", ["-9223372036854775808"]), ("subtask", ["-1", "70000"]),
+            ("checkpoint", ["-1"]),
+        ] {
+            for number in numbers {
+                let changed = Array(Self.replacing(name, in: text, by: number).utf8)
+                #expect(changed != Array(text.utf8), "\(name)")
+                let seal = String(checksum(changed), radix: 16)
+                disk[path] = changed + "xxh3 \(String(repeating: "0", count: 16 - seal.count))\(seal)\n".utf8
+                let error = #expect(throws: ThalwegError.self, "\(name) \(number)") { try store.load() }
+                #expect(error?.kind == .corrupt && error?.detail?.contains("'\(name)' cannot be \(number)") == true)
+            }
+        }
+    }
+
+    /// JSON with other numbers in the place of all of one name.
+    private static func replacing(_ name: String, in text: String, by number: String) -> String {
+        let parts = text.split(separator: "\"\(name)\": ", omittingEmptySubsequences: false)
+        let rest = parts.dropFirst().map { "\"\(name)\": \(number)" + $0.drop(while: \.isNumber) }
+        return parts[0] + rest.joined()
+    }
+
     /// A snapshot whose segments are damaged on the disk, byte by byte: `verify` finds all of it.
     @Test func aSnapshotNamesItsDamagedFile() throws {
         let disk = MemoryFileSystem()

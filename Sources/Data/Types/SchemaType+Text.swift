@@ -100,7 +100,12 @@ private struct TypeTextReader {
         } else {
             type = try named()
         }
-        while take("?") { type = .optional(type) }
+        var nested = depth
+        while take("?") {
+            nested += 1
+            guard nested < Self.depthMax else { throw failure("a type that nests less") }
+            type = .optional(type)
+        }
         return type
     }
 

@@ -25,6 +25,30 @@ struct ExpressionSyntax {
 
     let kind: Kind
     let position: Int
+    /// How many parts lie in one another, this one included.
+    let depth: Int
+
+    init(kind: Kind, position: Int) {
+        self.kind = kind
+        self.position = position
+        depth = 1 + (kind.parts.map(\.depth).max() ?? 0)
+    }
+}
+
+extension ExpressionSyntax.Kind {
+    fileprivate var parts: [ExpressionSyntax] {
+        switch self {
+        case .number, .text, .bool, .null, .name: []
+        case .field(let record, _): [record]
+        case .element(let array, let index): [array, index]
+        case .call(_, let arguments, _): arguments
+        case .negation(let operand), .not(let operand): [operand]
+        case .binary(_, let left, let right): [left, right]
+        case .choice(let condition, let yes, let no): [condition, yes, no]
+        case .record(let fields): fields.map(\.value)
+        case .array(let elements): elements
+        }
+    }
 }
 
 /// Reads an expression by recursive descent, from what binds least to what binds most: `? :` and `if`, `or`, `and`,
@@ -32,6 +56,9 @@ struct ExpressionSyntax {
 struct ExpressionParser {
     /// How deep expressions may nest.
     static let depthMax = 100
+    /// How many parts may lie in one another: a row of operators without parentheses does not nest, but each lies in
+    /// the one behind it.
+    static let partsMax = 400
 
     private let tokens: [ExpressionToken]
     private var place = 0
@@ -151,10 +178,19 @@ struct ExpressionParser {
             place += 1
             // `??` groups to the right, comparisons do not chain.
             let right = rank == Self.defaultRank ? try nested(rank) : try chain(rank + 1)
-            left = ExpressionSyntax(kind: .binary(symbol, left, right), position: position)
+            left = try limited(ExpressionSyntax(kind: .binary(symbol, left, right), position: position))
             if rank == Self.comparisonRank { break }
         }
         return left
+    }
+
+    private func limited(_ syntax: ExpressionSyntax) throws(ExpressionFault) -> ExpressionSyntax {
+        guard syntax.depth <= Self.partsMax else {
+            throw ExpressionFault(
+                position: syntax.position, reason: "more than \(Self.partsMax) operators follow one another",
+                hint: "put some of them in parentheses: (a or b) or (c or d)")
+        }
+        return syntax
     }
 
     private mutating func nested(_ rank: Int) throws(ExpressionFault) -> ExpressionSyntax {
@@ -182,11 +218,11 @@ struct ExpressionParser {
             if take(".") {
                 guard case .name(let name) = token.kind else { throw unexpected("the name of a field") }
                 place += 1
-                syntax = ExpressionSyntax(kind: .field(syntax, name), position: position)
+                syntax = try limited(ExpressionSyntax(kind: .field(syntax, name), position: position))
             } else if take("[") {
                 let index = try expression()
                 try need("]")
-                syntax = ExpressionSyntax(kind: .element(syntax, index), position: position)
+                syntax = try limited(ExpressionSyntax(kind: .element(syntax, index), position: position))
             } else {
                 return syntax
             }

@@ -73,12 +73,6 @@ public struct SavepointReader: Sendable {
         }
         self.states = states
         self.operators = operators
-        guard (1...Self.keyGroupsMax).contains(snapshot.metadata.maxParallelism) else {
-            throw ThalwegError(
-                .corrupt, "a snapshot has an impossible number of key groups",
-                detail: "\(snapshot.path): \(snapshot.metadata.maxParallelism)",
-                hint: "bring its metadata back from a copy")
-        }
     }
 
     /// A key group has two bytes in keys.

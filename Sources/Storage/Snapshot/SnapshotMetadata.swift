@@ -51,6 +51,8 @@ public struct SnapshotMetadata: Codable, Hashable, Sendable {
 
     /// The version that is written, and the only one that is read.
     public static let currentVersion = 2
+    /// The most key groups: each has two bytes in keys.
+    static let keyGroupsMax: Int64 = 1 << 16
     /// The most bytes of a metadata file.
     public static let byteCountMax: Int64 = 256 << 20
 
@@ -116,11 +118,12 @@ extension SnapshotMetadata {
                 reason: "it is of version \(version), this release reads version \(Self.currentVersion)")
         }
         self.init(
-            checkpoint: try tree.number("checkpoint"), kind: try tree.string("kind"),
+            checkpoint: try tree.number("checkpoint", in: 0...), kind: try tree.string("kind"),
             timeMilliseconds: try tree.number("timeMilliseconds"), jobName: try tree.string("jobName"),
-            maxParallelism: try tree.int("maxParallelism"),
+            maxParallelism: Int(try tree.number("maxParallelism", in: 1...Self.keyGroupsMax)),
             operators: try tree.array("operators").map {
-                Operator(name: try $0.string("name"), parallelism: try $0.int("parallelism"))
+                let parallelism = try $0.number("parallelism", in: 1...Self.keyGroupsMax)
+                return Operator(name: try $0.string("name"), parallelism: Int(parallelism))
             }, files: try tree.array("files").map { try SegmentFile($0) }, properties: try tree.texts("properties"))
     }
 }
@@ -128,18 +131,16 @@ extension SnapshotMetadata {
 extension SegmentFile {
     fileprivate init(_ tree: JSONTree) throws {
         self.init(
-            path: try tree.string("path"), byteCount: try tree.number("byteCount"),
-            checksum: try tree.string("checksum"), entries: try tree.number("entries"),
-            operators: try tree.strings("operators"), subtask: try tree.int("subtask"))
+            path: try tree.string("path"), byteCount: try tree.number("byteCount", in: 0...),
+            checksum: try tree.string("checksum"), entries: try tree.number("entries", in: 0...),
+            operators: try tree.strings("operators"),
+            subtask: Int(try tree.number("subtask", in: 0..<SnapshotMetadata.keyGroupsMax)))
         guard isInside else { throw JSONTree.Mismatch(reason: "the path '\(path)' leads out of the store") }
-        if tree["sequence"] != .null {
-            sequence = try tree.number("sequence")
-            guard sequence > 0 else { throw JSONTree.Mismatch(reason: "the sequence of '\(path)' is not above 0") }
-        }
+        if tree["sequence"] != .null { sequence = try tree.number("sequence", in: 1...) }
         guard tree["keyGroups"] != .null else { return }
         let bounds = try tree.array("keyGroups")
         guard bounds.count == 2, case .number(let start) = bounds[0], case .number(let end) = bounds[1], start >= 0,
-            start < end, end <= Int64(UInt16.max) + 1
+            start < end, end <= SnapshotMetadata.keyGroupsMax
         else { throw JSONTree.Mismatch(reason: "the key groups of '\(path)' are no range") }
         keyGroups = Int(start)..<Int(end)
     }

@@ -147,6 +147,12 @@ extension JSONTree {
         return value
     }
 
+    func number(_ name: String, in range: some RangeExpression<Int64>) throws -> Int64 {
+        let value = try number(name)
+        guard range.contains(value) else { throw Mismatch(reason: "'\(name)' cannot be \(value)") }
+        return value
+    }
+
     func int(_ name: String) throws -> Int {
         guard let value = Int(exactly: try number(name)) else { throw Mismatch(reason: "'\(name)' is too large") }
         return value
