@@ -195,8 +195,8 @@ extension DynamicCodec {
 }
 
 extension ScalarKind {
-    /// The whole numbers that fit; nil for kinds that are held otherwise.
-    var integers: ClosedRange<Int64>? {
+    /// The whole numbers that fit; nil for kinds whose ``DynamicValue`` is no `integer`.
+    package var integers: ClosedRange<Int64>? {
         switch self {
         case .int8: Int64(Int8.min)...Int64(Int8.max)
         case .int16: Int64(Int16.min)...Int64(Int16.max)

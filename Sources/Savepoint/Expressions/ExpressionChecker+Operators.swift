@@ -17,7 +17,7 @@ extension ExpressionChecker {
             return node
         }
         let value = try node(operand, hint: hint)
-        guard let kind = value.scalar, kind.wholeNumbers != nil || kind == .double || kind == .float else {
+        guard let kind = value.scalar, kind.integers != nil || kind == .double || kind == .float else {
             throw ExpressionFault(position: position, reason: "\(value.typeName) has no negative")
         }
         return ExpressionNode(.scalar(kind), at: position) { row throws(ExpressionFault) in
@@ -26,7 +26,7 @@ extension ExpressionChecker {
             case .float(let number): return .float(-number)
             case .integer(let number):
                 let (negative, isOver) = Int64(0).subtractingReportingOverflow(number)
-                guard !isOver, kind.wholeNumbers?.contains(negative) == true else {
+                guard !isOver, kind.integers?.contains(negative) == true else {
                     throw ExpressionFault(position: position, reason: "-(\(number)) is no \(kind.rawValue)")
                 }
                 return .integer(negative)
@@ -185,7 +185,7 @@ extension ExpressionChecker {
             switch (first, second) {
             case (.integer(let first), .integer(let second)):
                 let result = Self.whole(symbol, first, second)
-                guard let result, kind.wholeNumbers?.contains(result) == true else {
+                guard let result, kind.integers?.contains(result) == true else {
                     throw Self.noResult(symbol, "\(first)", "\(second)", kind, position)
                 }
                 return .integer(result)

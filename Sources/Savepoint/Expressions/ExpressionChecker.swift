@@ -87,7 +87,7 @@ struct ExpressionChecker {
         case .double: Double(digits).flatMap { $0.isFinite ? .double($0) : nil }
         default:
             Int64(digits).flatMap { number in
-                kind.wholeNumbers.flatMap { $0.contains(number) ? .integer(number) : nil }
+                kind.integers.flatMap { $0.contains(number) ? .integer(number) : nil }
             }
         }
     }
@@ -197,7 +197,7 @@ struct ExpressionChecker {
         guard case .array(let type)? = array.type else {
             throw ExpressionFault(position: position, reason: "\(array.typeName) has no elements")
         }
-        guard let kind = index.scalar, kind.wholeNumbers != nil else {
+        guard let kind = index.scalar, kind.integers != nil else {
             throw ExpressionFault(position: index.position, reason: "a place is a whole number, not \(index.typeName)")
         }
         return ExpressionNode(type, at: position) { row throws(ExpressionFault) in
@@ -240,7 +240,7 @@ struct ExpressionChecker {
 
     /// Raw values of other kinds are held as whole numbers.
     private static func isRaw(_ kind: ScalarKind) -> Bool {
-        kind == .string || kind == .uint64 || kind.wholeNumbers != nil
+        kind == .string || kind == .uint64 || kind.integers != nil
     }
 
     private static func castHint(from node: ExpressionNode, to type: SchemaType) -> String? {
@@ -269,20 +269,6 @@ struct ExpressionChecker {
 }
 
 extension ScalarKind {
-    /// The whole numbers of kinds that are held as such; nil for others.
-    var wholeNumbers: ClosedRange<Int64>? {
-        switch self {
-        case .int8: Int64(Int8.min)...Int64(Int8.max)
-        case .int16: Int64(Int16.min)...Int64(Int16.max)
-        case .int32: Int64(Int32.min)...Int64(Int32.max)
-        case .int64: Int64.min...Int64.max
-        case .uint8: 0...Int64(UInt8.max)
-        case .uint16: 0...Int64(UInt16.max)
-        case .uint32: 0...Int64(UInt32.max)
-        case .bool, .uint64, .float, .double, .string, .time: nil
-        }
-    }
-
     /// Whether values are written as texts, or as words.
     var isTextual: Bool { self == .string || self == .time || self == .bool }
 }

@@ -85,7 +85,7 @@ enum ExpressionFunctions {
             default: return double(value).flatMap { UInt64(exactly: $0.rounded(.towardZero)) }.map { .unsigned($0) }
             }
         default:
-            guard let range = kind.wholeNumbers, let number = integer(value), range.contains(number) else { return nil }
+            guard let range = kind.integers, let number = integer(value), range.contains(number) else { return nil }
             return .integer(number)
         }
     }
@@ -243,7 +243,7 @@ extension ExpressionChecker {
     private func rounded(
         _ name: String, _ value: ExpressionNode, at position: Int
     ) throws(ExpressionFault) -> ExpressionNode {
-        let isNumber = value.scalar.map { $0.wholeNumbers != nil || $0 == .double || $0 == .float } ?? false
+        let isNumber = value.scalar.map { $0.integers != nil || $0 == .double || $0 == .float } ?? false
         guard name == "abs" ? isNumber : value.scalar == .double, let kind = value.scalar else {
             throw ExpressionFault(
                 position: position,
@@ -260,7 +260,7 @@ extension ExpressionChecker {
                 }
             case .float(let number): return .float(abs(number))
             case .integer(let number):
-                guard number != .min, kind.wholeNumbers?.contains(abs(number)) == true else {
+                guard number != .min, kind.integers?.contains(abs(number)) == true else {
                     throw ExpressionFault(position: position, reason: "abs(\(number)) is no \(kind.rawValue)")
                 }
                 return .integer(abs(number))

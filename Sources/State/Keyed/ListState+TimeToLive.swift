@@ -8,10 +8,7 @@ extension ListState: ExpiringColumn {
     /// because its time has passed. What `body` emits carries the moment of expiry.
     @inlinable
     public func onExpired<Key: Hashable & Codable & Sendable>(_ body: @escaping (Key, Value) -> Void) {
-        expiredKey = ExpiredKey(Key.self)
-        expired = { store, slot, value in
-            if let store = store as? KeyedStore<Key> { body(store.table.key(at: slot), value) }
-        }
+        listener = ExpiryListener(body)
     }
 
     // MARK: Reading
@@ -160,9 +157,9 @@ extension ListState: ExpiringColumn {
         values.pointee = kept
         stamps.pointee = keptStamps
         if kept.isEmpty { store.mayBeEmpty = true }
-        if let expired {
+        if let listener {
             let store = store
-            for (value, stamp) in gone { expiry.report(stamp: stamp) { expired(store, slot, value) } }
+            for (value, stamp) in gone { expiry.report(stamp: stamp) { listener.hear(store, slot, value) } }
         }
         return gone.count
     }

@@ -19,9 +19,8 @@ public final class ListState<Value: Codable & Sendable>: BindableState, KeyedCol
     @usableFromInline let isExpiring: Bool
     /// The stamp of each value, if values expire.
     @exclusivity(unchecked) @usableFromInline var stamps = PagedColumn<[Int64]>(initial: [])
-    /// Called with what has expired and its slot.
-    @usableFromInline var expired: ((AnyKeyedStore, Int, Value) -> Void)?
-    @usableFromInline var expiredKey: ExpiredKey?
+    /// Hears of what has expired.
+    @usableFromInline var listener: ExpiryListener<Value>?
 
     /// - Parameter ttl: how long each value lives; nil: until it is removed.
     @inlinable
@@ -39,7 +38,7 @@ public final class ListState<Value: Codable & Sendable>: BindableState, KeyedCol
 
     public func bind(_ name: String, to store: AnyKeyedStore) throws(ThalwegError) {
         stored = try StoredType()
-        try expiredKey?.check(name, store)
+        try listener?.check(name, store)
         try store.register(name, self)
         try expiry?.bind(name, self, to: store)
         self.store = store

@@ -8,10 +8,7 @@ extension MapState: ExpiringColumn {
     /// because its time has passed. What `body` emits carries the moment of expiry.
     @inlinable
     public func onExpired<Key: Hashable & Codable & Sendable>(_ body: @escaping (Key, UserKey, Value) -> Void) {
-        expiredKey = ExpiredKey(Key.self)
-        expired = { store, slot, userKey, value in
-            if let store = store as? KeyedStore<Key> { body(store.table.key(at: slot), userKey, value) }
-        }
+        listener = ExpiryListener { (key: Key, entry: (UserKey, Value)) in body(key, entry.0, entry.1) }
     }
 
     // MARK: Reading
@@ -123,9 +120,9 @@ extension MapState: ExpiringColumn {
         guard let expiry, let value = entries.address(entry).pointee.value else { return }
         let (key, stamp) = (table.key(at: entry), expiry.stamp(entry))
         unlink(entry, from: Int(key.slot))
-        guard let expired else { return }
+        guard let listener else { return }
         let store = store
-        expiry.report(stamp: stamp) { expired(store, Int(key.slot), key.key, value) }
+        expiry.report(stamp: stamp) { listener.hear(store, Int(key.slot), (key.key, value)) }
     }
 
     public func sweep(_ entry: Int, now: Int64, emptied: inout [Int32]) -> Int64? {

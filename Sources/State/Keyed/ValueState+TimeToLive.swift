@@ -13,10 +13,7 @@ extension ValueState: ExpiringColumn {
     ///     }
     @inlinable
     public func onExpired<Key: Hashable & Codable & Sendable>(_ body: @escaping (Key, Value) -> Void) {
-        expiredKey = ExpiredKey(Key.self)
-        expired = { store, slot, value in
-            if let store = store as? KeyedStore<Key> { body(store.table.key(at: slot), value) }
-        }
+        listener = ExpiryListener(body)
     }
 
     @inlinable @inline(never)
@@ -60,9 +57,9 @@ extension ValueState: ExpiringColumn {
         guard let expiry, let value = column.address(slot).pointee else { return }
         column.address(slot).pointee = nil
         store.mayBeEmpty = true
-        guard let expired else { return }
+        guard let listener else { return }
         let store = store
-        expiry.report(stamp: expiry.stamp(slot)) { expired(store, slot, value) }
+        expiry.report(stamp: expiry.stamp(slot)) { listener.hear(store, slot, value) }
     }
 
     public func sweep(_ slot: Int, now: Int64, emptied: inout [Int32]) -> Int64? {

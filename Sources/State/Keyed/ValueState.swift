@@ -74,9 +74,8 @@ public final class ValueState<Value: Codable & Sendable>: BindableState, KeyedCo
     /// Whether there is an `expiry`. Asked on every access: a flag costs no reference count. What follows when it is
     /// set stays in its own branch, so that the other one makes no call.
     @usableFromInline let isExpiring: Bool
-    /// Called with what has expired and its slot.
-    @usableFromInline var expired: ((AnyKeyedStore, Int, Value) -> Void)?
-    @usableFromInline var expiredKey: ExpiredKey?
+    /// Hears of what has expired.
+    @usableFromInline var listener: ExpiryListener<Value>?
 
     /// - Parameter ttl: how long values live; nil: until they are removed.
     @inlinable
@@ -93,7 +92,7 @@ public final class ValueState<Value: Codable & Sendable>: BindableState, KeyedCo
 
     public func bind(_ name: String, to store: AnyKeyedStore) throws(ThalwegError) {
         stored = try StoredType()
-        try expiredKey?.check(name, store)
+        try listener?.check(name, store)
         try store.register(name, self)
         try expiry?.bind(name, self, to: store)
         self.store = store

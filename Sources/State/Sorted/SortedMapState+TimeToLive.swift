@@ -9,10 +9,7 @@ extension SortedMapState: ExpiringColumn {
     /// because its time has passed. What `body` emits carries the moment of expiry.
     @inlinable
     public func onExpired<Key: Hashable & Codable & Sendable>(_ body: @escaping (Key, UserKey, Value) -> Void) {
-        expiredKey = ExpiredKey(Key.self)
-        expired = { store, slot, userKey, value in
-            if let store = store as? KeyedStore<Key> { body(store.table.key(at: slot), userKey, value) }
-        }
+        listener = ExpiryListener { (key: Key, entry: (UserKey, Value)) in body(key, entry.0, entry.1) }
     }
 
     // MARK: Reading
@@ -128,9 +125,9 @@ extension SortedMapState: ExpiringColumn {
         let (value, stamp) = (place.value.pointee, place.stamp.pointee)
         guard expiry.isExpired(stamp: stamp, now: now) else { return false }
         removeEntry(key, slot: slot)
-        guard let expired else { return true }
+        guard let listener else { return true }
         let store = store
-        expiry.report(stamp: stamp) { expired(store, slot, key, value) }
+        expiry.report(stamp: stamp) { listener.hear(store, slot, (key, value)) }
         return true
     }
 

@@ -35,9 +35,8 @@ public final class SortedMapState<UserKey: Codable & Sendable, Value: Codable & 
     /// Whether there is an `expiry`. Asked on every access: a flag costs no reference count. What follows when it is
     /// set stays in its own branch, so that the other one makes no call.
     @usableFromInline let isExpiring: Bool
-    /// Called with what has expired and its slot.
-    @usableFromInline var expired: ((AnyKeyedStore, Int, UserKey, Value) -> Void)?
-    @usableFromInline var expiredKey: ExpiredKey?
+    /// Hears of what has expired.
+    @usableFromInline var listener: ExpiryListener<(UserKey, Value)>?
 
     /// - Parameter ttl: how long each entry lives; nil: until it is removed.
     @inlinable
@@ -58,7 +57,7 @@ public final class SortedMapState<UserKey: Codable & Sendable, Value: Codable & 
         order = try KeyComparator(type)
         userKeys = StoredKey(encoder: KeyEncoder(type), schema: type.schema)
         stored = try StoredType()
-        try expiredKey?.check(name, store)
+        try listener?.check(name, store)
         try store.register(name, self)
         try expiry?.bind(name, self, to: store)
         self.store = store
