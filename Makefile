@@ -7,10 +7,10 @@ SEED ?= 42
 EXAMPLES := --package-path Examples --scratch-path .build
 # A build with another trait compiles everything anew: it has a folder of its own.
 POSTGRES := --traits Postgres --scratch-path .build/postgres
-SOURCES := $(wildcard Sources Tests Examples Benchmarks)
+SOURCES := $(wildcard Sources Tests Examples Benchmarks Fuzz)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-postgres test-tsan kill-test stop-test checks bench lint format docs clean
+.PHONY: help setup demo test test-postgres test-tsan kill-test stop-test fuzz checks bench lint format docs clean
 
 help: ## Lists the targets.
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -42,7 +42,7 @@ test-tsan: setup ## Runs the runtime's tests under the thread sanitizer.
 # q12 counts by processing time: two runs of it are never equal.
 KILL_QUERIES := q0,q1,q2,q3,q4,q5,q7,q8,q9,q11,q14,q15,q16,q17,q18,q19,q20,q21,q22
 
-# Those that keep keyed state; with so little memory most of it rests in files.
+# Those that keep keyed state; with so little memory rows of q4, q9 and q18 rest in files.
 KILL_STATEFUL := q4,q5,q7,q8,q9,q11,q18
 
 kill-test: setup ## Kills jobs 319 times, for each query, over a thousand files, with state in files; compares outputs.
@@ -60,6 +60,12 @@ stop-test: setup ## Stops jobs 100 times, kills them while they stop, and kills 
 	for order in ordered unordered key-ordered; do scripts/kill-test.py --kills 20 --parallelism 4,7,2 --header \
 		--records 40000 $$([ $$order = key-ordered ] && echo --in-order priced:0:1) --command ".build/release/pricing \
 		--orders 40000 --order $$order --output {out}/priced/ --rejected {out}/rejected/" || exit 1; done
+
+FUZZ_SECONDS ?= 600
+FUZZ_TARGETS ?= segment snapshot rows csv json expression
+
+fuzz: setup ## Looks for bytes that the readers of foreign ones cannot take: FUZZ_SECONDS (600) for each of six targets.
+	scripts/fuzz.sh $(FUZZ_SECONDS) $(FUZZ_TARGETS)
 
 checks: setup ## Measures bounds that the documentation gives: calls elsewhere, time to live, union lists, cancels, rows on disk.
 	swift build -c release --product thalweg-bench --package-path Benchmarks --scratch-path .build

@@ -21,6 +21,7 @@ let package = Package(
     products: [
         .library(name: "Thalweg", targets: ["Thalweg"]),
         .library(name: "ThalwegSavepoint", targets: ["ThalwegSavepoint", "ThalwegSavepointStreams"]),
+        .library(name: "ThalwegFormats", targets: ["ThalwegFormats"]),
         .library(name: "ThalwegTesting", targets: ["ThalwegTesting"]),
         .library(name: "ThalwegSimulation", targets: ["ThalwegSimulation"]),
         .library(name: "ThalwegAllocator", targets: ["ThalwegAllocator"]),
