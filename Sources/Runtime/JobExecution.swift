@@ -160,13 +160,18 @@ public final class JobExecution: Sendable {
         let masterWake = MasterWake()
         let background = scheduler.makeBackground()
         let store = settings.checkpoints.map { CheckpointStore(root: $0.directory, fileSystem: $0.fileSystem) }
+        let rowBudget = graph.rowBudget(settings, managedBytes: memoryPlan?.bytes(of: .managed))
         // Without checkpoints nobody but the tasks needs the files in which rows rest.
-        let files = store ?? settings.state.store()
-        let leases = store == nil ? RunLeases(removing: { path in files.removeRun(path) }) : RunLeases()
-        let place = try graph.rowPlace(
-            settings, managedBytes: memoryPlan?.bytes(of: .managed), store: files, leases: leases,
-            metrics: metrics.rows, background: background)
-        defer { if store == nil { place?.removeAll() } }
+        let scratch = try store == nil && rowBudget != nil ? settings.state.scratch(for: settings.jobName) : nil
+        defer { scratch?.end() }
+        let removing = scratch.map { scratch -> (@Sendable (String) -> Void) in { scratch.store.removeRun($0) } }
+        let leases = RunLeases(removing: removing)
+        var place: RowPlace?
+        if let rowBudget, let files = store ?? scratch?.store {
+            place = try graph.rowPlace(
+                settings, budget: rowBudget, store: files, leases: leases, metrics: metrics.rows,
+                background: background)
+        }
         let link = JobLink(
             jobName: settings.jobName, maxParallelism: graph.maxParallelism,
             store: store, leases: leases, rowPlace: place, background: background,

@@ -48,11 +48,11 @@ extension JobMaster {
             ledger.forget(checkpoint)
             // Who holds which file is asked for only then: the word of it may be on its way to the master.
             let (released, kept) = (job.leases.takeReleased(), job.leases.paths)
-            if isOver {
-                try? store.release(checkpoint: checkpoint, released: released, keeping: kept)
-            } else {
-                try? store.discard(checkpoint: checkpoint, released: released, keeping: kept)
-            }
+            let left =
+                isOver
+                ? try? store.release(checkpoint: checkpoint, released: released, keeping: kept)
+                : try? store.discard(checkpoint: checkpoint, released: released, keeping: kept)
+            job.leases.remain(left ?? released)
         }
     }
 
@@ -224,10 +224,10 @@ extension JobMaster {
         let kind: SnapshotKind = barrier?.kind ?? (isDraining ? .drain : isOver ? .final : .checkpoint)
         lastReport = SnapshotReport(
             checkpoint: checkpoint, kind: kind, path: job.store?.path(of: checkpoint))
-        if !hasTidied, let store = job.store {
-            hasTidied = true
-            let count = settings.checkpoints?.settings.retained ?? 1
-            // Those of this run are removed as newer ones take their place.
+        let count = settings.checkpoints?.settings.retained ?? 1
+        if tidiedCount < count, let store = job.store {
+            tidiedCount += 1
+            // Those of this run are removed as newer ones take their place, those of earlier ones here.
             job.background.submit {
                 try? store.retain(newest: count)
                 try? store.removeClaimed()

@@ -5,6 +5,7 @@ import ThalwegBase
 import ThalwegControl
 import ThalwegGraph
 import ThalwegOperator
+import ThalwegState
 import ThalwegStorage
 
 /// Where a run starts.
@@ -22,6 +23,7 @@ extension JobMaster {
         if let options = settings.checkpoints, let store = job.store {
             try options.settings.validate()
             lock = try store.prepare(for: "job \(job.jobName)")
+            try job.rowPlace?.skipTakenNames()
             start = try startingPoint(options, store)
             // A directory of a higher number has files of the checkpoint to start from: they must not be written over.
             let newest = try store.highestNumber ?? 0

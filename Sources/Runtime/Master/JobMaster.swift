@@ -83,8 +83,8 @@ final class JobMaster {
     private var declared: JobDeclarations?
     /// The job as snapshots describe it, once it has been written down; nil in it: it is too long.
     var planText: String??
-    /// Whether the checkpoints that earlier runs left have been removed.
-    var hasTidied = false
+    /// How often the checkpoints that earlier runs left have been looked at.
+    var tidiedCount = 0
     /// Keeps other runs out of the directory of checkpoints.
     var lock: (any FileLock)?
     /// Told every event before it is handled.

@@ -22,9 +22,37 @@ public struct StateSettings: Sendable {
 
     public init() {}
 
-    /// Where rows rest of a job that keeps no checkpoints: a directory of this process.
-    func store() -> CheckpointStore {
-        CheckpointStore(root: "\(directory)/thalweg-\(getpid())", fileSystem: fileSystem)
+    /// Where rows rest of a job that keeps no checkpoints.
+    func scratch(for jobName: String) throws -> ScratchStore {
+        var refusal: (any Error)?
+        for number in 0..<Self.scratchesMax {
+            let root = "\(directory)/thalweg-\(getuid())-\(number)"
+            do {
+                let lock = try fileSystem.lock(root + ".lock", for: "job \(jobName)")
+                // Without locks processes are told apart at least.
+                let store = CheckpointStore(root: lock == nil ? "\(root)-\(getpid())" : root, fileSystem: fileSystem)
+                store.removeAll()
+                return ScratchStore(store: store, lock: lock)
+            } catch { refusal = error }
+        }
+        throw ThalwegError(
+            .job, "there is no place for rows to rest", detail: "directory \(directory)",
+            hint: "let the process write there, set another directory, or let the job keep checkpoints",
+            cause: refusal)
+    }
+
+    /// The most jobs of one user that have rows at rest in one directory.
+    private static let scratchesMax = 1000
+}
+
+/// A directory that one job has as long as it runs. A process that is killed leaves it to the next one.
+struct ScratchStore: Sendable {
+    let store: CheckpointStore
+    let lock: (any FileLock)?
+
+    func end() {
+        store.removeAll()
+        lock?.release()
     }
 }
 
@@ -36,12 +64,16 @@ extension JobGraph {
         }
     }
 
-    /// Where the rows of each task rest; nil when all stay in memory.
+    /// The most bytes for rows; nil when all stay in memory.
+    func rowBudget(_ settings: ExecutionSettings, managedBytes: Int?) -> Int? {
+        keyedTaskCount > 0 ? settings.state.budgetBytes ?? managedBytes : nil
+    }
+
+    /// Where the rows of each task rest.
     func rowPlace(
-        _ settings: ExecutionSettings, managedBytes: Int?, store: CheckpointStore, leases: RunLeases,
+        _ settings: ExecutionSettings, budget: Int, store: CheckpointStore, leases: RunLeases,
         metrics: RowMetrics, background: any BackgroundExecutor
-    ) throws -> RowPlace? {
-        guard let budget = settings.state.budgetBytes ?? managedBytes, keyedTaskCount > 0 else { return nil }
+    ) throws -> RowPlace {
         let share = budget / keyedTaskCount
         guard share >= StateSettings.taskBytesMin else {
             throw ThalwegError(
@@ -50,7 +82,7 @@ extension JobGraph {
                 hint: "give it more, or lower the parallelism")
         }
         return RowPlace(
-            store: store, names: try store.runNames(), leases: leases, budgetBytes: share,
+            store: store, names: RunNames(), leases: leases, budgetBytes: share,
             batchCapacity: settings.batchCapacity, metrics: metrics, background: { background.submit($0) })
     }
 }

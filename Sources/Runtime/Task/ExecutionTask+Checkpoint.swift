@@ -78,7 +78,11 @@ extension ExecutionTask {
         if aligner.barrier == nil {
             guard let barrier = queuedBarrier, let timeout = barrier.alignmentTimeout else { return false }
             guard barrier.time + timeout <= timers.now else {
-                timers.schedule(at: barrier.time + timeout) {}
+                // Once for each barrier: it is looked at whenever the task is polled.
+                if timedBarrier != barrier.checkpoint {
+                    timedBarrier = barrier.checkpoint
+                    timers.schedule(at: barrier.time + timeout) {}
+                }
                 return false
             }
         }

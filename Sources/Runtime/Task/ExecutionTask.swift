@@ -40,6 +40,8 @@ final class ExecutionTask {
     var recorder: InFlightRecorder?
     /// The upload that waits until everything in flight has been recorded.
     var waitingUpload: SnapshotUpload?
+    /// The checkpoint whose queued barrier has a timer that lets it overtake.
+    var timedBarrier: Int64?
     /// What is called when the parts of a snapshot have been written.
     var releases: [Int64: [() -> Void]] = [:]
     var headSignal: (Signal) throws -> Void = { _ in }

@@ -19,6 +19,9 @@ public final class KeyTable<Key: Hashable> {
     @exclusivity(unchecked) @usableFromInline var freeSlots: [Int32] = []
     @exclusivity(unchecked) @usableFromInline var storedSlotLimit = 0
     @exclusivity(unchecked) @usableFromInline var storedCount = 0
+    @exclusivity(unchecked) @usableFromInline var storedVersion: UInt64 = 0
+    /// The order of the keys in the latest snapshot that had them all.
+    let arrangement = KeyArrangement()
 
     /// One past the highest slot ever used: columns must be this long.
     @inlinable public var slotLimit: Int {
@@ -28,8 +31,13 @@ public final class KeyTable<Key: Hashable> {
     /// The number of keys present.
     @inlinable public var count: Int {
         get { storedCount }
-        set { storedCount = newValue }
+        set {
+            storedCount = newValue
+            storedVersion &+= 1
+        }
     }
+    /// Another one whenever a key comes or goes.
+    var version: UInt64 { storedVersion }
 
     @inlinable static var vacant: UInt64 { .max }
 

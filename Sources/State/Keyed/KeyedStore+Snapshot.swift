@@ -18,22 +18,24 @@ extension KeyTable where Key: Codable & Sendable {
         let frozen = FrozenHashes(freeze(under: lease))
         let raw = encoder.raw
         let limit = frozen.slotLimit
+        let (arrangement, version) = (arrangement, version)
         return FrozenKeys(
             owner: owner, maxParallelism: maxParallelism, lease: lease, slotLimit: limit, isLayer: changed != nil,
             build: {
-                var places: [Int] = []
-                if let changed {
-                    changed.forEach { if $0 < limit && frozen.hash($0) != .max { places.append($0) } }
-                } else {
-                    frozen.forEach { places.append($0) }
-                }
-                guard let gone else {
-                    return try KeyOrder.make(
-                        places, maxParallelism: maxParallelism,
+                guard let changed, let gone else {
+                    return try arrangement.order(
+                        ofVersion: version, maxParallelism: maxParallelism,
+                        places: {
+                            var places: [Int] = []
+                            frozen.forEach { places.append($0) }
+                            return places
+                        },
                         group: { KeyGroup.of(hash: frozen.hash($0), maxParallelism: maxParallelism) },
                         address: frozen.address,
                         encode: { slot, bytes in try raw.encode(frozen.address(slot), into: &bytes) })
                 }
+                var places: [Int] = []
+                changed.forEach { if $0 < limit && frozen.hash($0) != .max { places.append($0) } }
                 gone.forEach { places.append(limit + $0) }
                 return try KeyOrder.make(
                     places, maxParallelism: maxParallelism,

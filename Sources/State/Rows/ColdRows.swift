@@ -36,7 +36,8 @@ final class SegmentRows: ColdRows {
         blockBytesMax: Int(Double(place.budgetBytes) * RowTier.blockShare),
         filterBytesMax: Int(Double(place.budgetBytes) * RowTier.filterShare))
     private let buffer = RowBuffer()
-    private var runs: [ObjectIdentifier: Run] = [:]
+    /// By layer. Each holds its layer: the identity of one that is gone may come again with another.
+    private var runs: [ObjectIdentifier: (layer: RowLayer, run: Run)] = [:]
 
     /// - Parameter forms: asked for once, when the first layer is opened.
     init(of operatorName: String, _ forms: @escaping () -> [StoredForm], in place: RowPlace) {
@@ -46,16 +47,16 @@ final class SegmentRows: ColdRows {
     }
 
     func show(_ chain: [RowLayer]) throws {
-        var open: [ObjectIdentifier: Run] = [:]
+        var open: [ObjectIdentifier: (layer: RowLayer, run: Run)] = [:]
         for layer in chain {
             guard let file = try layer.file() else { continue }
-            open[ObjectIdentifier(layer)] = try runs[ObjectIdentifier(layer)] ?? place.store.run(file.file)
+            open[ObjectIdentifier(layer)] = (layer, try run(of: layer) ?? place.store.run(file.file))
         }
         runs = open
-        try lookups.use(RunSet(Array(open.values)))
+        try lookups.use(RunSet(open.values.map(\.run)))
     }
 
-    func run(of layer: RowLayer) -> Run? { runs[ObjectIdentifier(layer)] }
+    func run(of layer: RowLayer) -> Run? { runs[ObjectIdentifier(layer)]?.run }
 
     func load(_ row: UnsafeRawBufferPointer, into slot: Int) throws -> Bool {
         // Layers of other schemas are not taken over at a restore, so each state has one form.
@@ -76,7 +77,7 @@ final class SegmentRows: ColdRows {
         of state: String, in layer: RowLayer, from: [UInt8], to: [UInt8]?,
         _ body: (UnsafeRawBufferPointer, Int64) throws -> Void
     ) throws {
-        guard let run = runs[ObjectIdentifier(layer)], let index = run.index(of: state, operatorName: operatorName)
+        guard let run = run(of: layer), let index = run.index(of: state, operatorName: operatorName)
         else { return }
         let cursor = try place.store.open(run.file).cursor(state: index, from: from, to: to, isLayer: true)
         while try cursor.next() {

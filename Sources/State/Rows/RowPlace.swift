@@ -43,8 +43,8 @@ public struct RowPlace: Sendable {
         self.background = background
     }
 
-    /// Removes all files, of a job that keeps no checkpoints and has ended.
-    public func removeAll() { store.removeAll() }
+    /// Gives no file the name of one that is there. Once nobody else can write here, and before anything is written.
+    public func skipTakenNames() throws { try store.skipTaken(names) }
 }
 
 /// What tiers of rows have done, over all stores of a job.

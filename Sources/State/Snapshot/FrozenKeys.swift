@@ -16,7 +16,7 @@ public final class FrozenKeys: Sendable {
     /// Places from here on are those of keys that are gone.
     private let slotLimit: Int
     /// Whether this is a layer over others, which says what is gone.
-    private let isLayer: Bool
+    let isLayer: Bool
     private let made = Guarded<KeyOrder?>(nil)
 
     init(

@@ -16,13 +16,16 @@ final class KeyOrder: Sendable {
     let places: [Int]
     private let ends: [Int]
     private let bytes: ByteWriter
+    /// The ranks of each key group: those of group `g` are `bounds[g]..<bounds[g + 1]`.
+    let bounds: [Int]
 
     var count: Int { places.count }
 
-    private init(places: [Int], ends: [Int], bytes: consuming ByteWriter) {
+    private init(places: [Int], ends: [Int], bytes: consuming ByteWriter, bounds: [Int]) {
         self.places = places
         self.ends = ends
         self.bytes = bytes
+        self.bounds = bounds
     }
 
     /// Lends the key at a rank, with its key group.
@@ -74,7 +77,29 @@ final class KeyOrder: Sendable {
                 ordered.append(place)
             }
         }
-        return KeyOrder(places: ordered, ends: ends, bytes: bytes)
+        return KeyOrder(places: ordered, ends: ends, bytes: bytes, bounds: bounds)
+    }
+
+    /// The same for places that are in order already.
+    ///
+    /// - Parameter bounds: the ranks of each key group.
+    static func make(
+        arranged places: [Int], bounds: [Int], address: (Int) -> UnsafeRawPointer,
+        encode: (Int, inout ByteWriter) throws -> Void
+    ) throws -> KeyOrder {
+        var ends: [Int] = []
+        ends.reserveCapacity(places.count)
+        var bytes = ByteWriter(capacity: places.count * 12)
+        for group in 0..<bounds.count - 1 {
+            let prefix = UInt16(truncatingIfNeeded: group).bigEndian
+            for rank in bounds[group]..<bounds[group + 1] {
+                if rank + ahead < places.count { thalweg_prefetch_read(address(places[rank + ahead])) }
+                bytes.append(prefix)
+                try encode(places[rank], &bytes)
+                ends.append(bytes.count)
+            }
+        }
+        return KeyOrder(places: places, ends: ends, bytes: bytes, bounds: bounds)
     }
 
     /// Places by key group: those of group `g` lie in `bounds[g]..<bounds[g + 1]`.

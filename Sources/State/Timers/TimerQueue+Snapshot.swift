@@ -14,6 +14,8 @@ extension TimerQueue: KeyedColumn {
     public func freeze(_ name: String, _ keys: FrozenKeys) -> [StatePart] {
         let (heads, links) = (heads.freeze(under: keys.lease), links.freeze(under: keys.lease))
         let timers = live.freeze(under: keys.lease)
+        // A layer says of each of its keys that those below it no longer count, even if there are no timers.
+        if timers.count == 0 && !keys.isLayer { return [StatePart(keys.owner.describe(name, .timers)) { _ in }] }
         return [
             keys.part(keys.owner.describe(name, .timers)) { slot, entries in
                 guard slot < heads.capacity else { return }

@@ -45,9 +45,11 @@ extension CheckpointStore {
     /// - Parameters:
     ///   - jobName: for the error that a second claimer gets.
     ///   - time: of the claim, in milliseconds; tells it from others.
-    /// - Throws: kind `job` when another job has claimed it.
+    /// - Throws: kind `job` when another job has claimed it; kind `retry` while a job writes where it lies.
     public func claim(_ snapshot: Snapshot, jobName: String, time: Int64) throws {
-        if Self.parent(of: snapshot.path) == root { return try give(snapshot.path, to: .job) }
+        let lock = try lockHome(of: snapshot.path)
+        defer { lock?.release() }
+        if isInside(snapshot.path) { return try give(snapshot.path, to: .job) }
         let own = try claimRecord(root, Self.claimedName)
         let found = try claimRecord(snapshot.path, Self.claimName)
         if let found {
@@ -77,10 +79,24 @@ extension CheckpointStore {
         if fileSystem.isDirectory(own.snapshot),
             try claimRecord(own.snapshot, Self.claimName)?.token == own.token
         {
+            let lock = try lockHome(of: own.snapshot)
+            defer { lock?.release() }
             try removeSnapshot(own.snapshot)
         }
         try fileSystem.removeFile(root + "/" + Self.claimedName)
         try fileSystem.syncDirectory(root)
+    }
+
+    private func isInside(_ path: String) -> Bool {
+        fileSystem.absolutePath(Self.parent(of: path)) == fileSystem.absolutePath(root)
+    }
+
+    /// Keeps jobs out of the directory of another one in which a snapshot lies: one that runs builds on it.
+    private func lockHome(of path: String) throws -> (any FileLock)? {
+        guard !isInside(path),
+            Self.checkpoint(ofDirectory: path.split(separator: "/").last.map(String.init) ?? "") != nil
+        else { return nil }
+        return try CheckpointStore(root: Self.parent(of: path), fileSystem: fileSystem).lockRoot(for: "a claim")
     }
 
     /// Removes a snapshot wherever it lies, with the files that are its alone.
@@ -88,7 +104,8 @@ extension CheckpointStore {
         let parent = CheckpointStore(root: Self.parent(of: path), fileSystem: fileSystem)
         let name = path.split(separator: "/").last.map(String.init) ?? ""
         if let number = Self.checkpoint(ofDirectory: name) {
-            return try parent.discard(checkpoint: number)
+            try parent.discard(checkpoint: number)
+            return
         }
         // First, and durably: a snapshot that lost a file must not look complete. Its list of files is needed still.
         if try fileSystem.names(in: path).contains(Self.metadataName) {

@@ -43,12 +43,7 @@ extension CheckpointStore {
         report.kept = complete.map(\.number).filter { !going.contains($0) }.sorted()
         var referenced: Set<String> = []
         for (name, metadata) in snapshots where !going.contains(where: { Self.directoryName($0) == name }) {
-            let named = Self.directoryName(metadata.checkpoint) + "/"
-            // A snapshot finds the files of its own directory there, whatever that is called now.
-            referenced.formUnion(
-                metadata.files.map { file in
-                    file.path.hasPrefix(named) ? name + "/" + file.path.dropFirst(named.count) : file.path
-                })
+            referenced.formUnion(Self.listedPaths(metadata, in: name))
         }
         if !isTrial {
             for number in going {
@@ -74,8 +69,7 @@ extension CheckpointStore {
     private func allMetadata() throws -> [String: SnapshotMetadata] {
         var found: [String: SnapshotMetadata] = [:]
         var damages: [ThalwegError] = []
-        for name in try fileSystem.names(in: root) where fileSystem.isDirectory(root + "/" + name) {
-            guard try fileSystem.names(in: root + "/" + name).contains(Self.metadataName) else { continue }
+        for name in try snapshotNames() {
             do { found[name] = try readMetadata(root + "/" + name) } catch let error as ThalwegError {
                 guard error.kind == .corrupt else { throw error }
                 damages.append(error)

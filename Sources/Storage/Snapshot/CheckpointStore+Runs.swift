@@ -81,12 +81,19 @@ extension CheckpointStore {
     /// Removes the whole store.
     public func removeAll() { try? fileSystem.removeTree(root) }
 
+    /// Has no name given out that a file has. While nobody else writes here.
+    public func skipTaken(_ names: RunNames) throws {
+        let directory = root + "/" + Self.runDirectory
+        let files = fileSystem.isDirectory(directory) ? try fileSystem.names(in: directory) : []
+        let taken = files.compactMap { $0.split(separator: "-").first.flatMap { Int($0) } }
+        names.skip(to: taken.max() ?? 0)
+    }
+
     /// Names for runs, none of which a file has.
     public func runNames() throws -> RunNames {
-        let directory = root + "/" + Self.runDirectory
-        let names = fileSystem.isDirectory(directory) ? try fileSystem.names(in: directory) : []
-        let taken = names.compactMap { $0.split(separator: "-").first.flatMap { Int($0) } }
-        return RunNames(after: taken.max() ?? 0)
+        let names = RunNames()
+        try skipTaken(names)
+        return names
     }
 
     /// Removes the runs that no checkpoint refers to: those of a process that has ended.
@@ -101,9 +108,12 @@ extension CheckpointStore {
 
 /// Gives out paths for runs, each once; shared by all threads.
 public final class RunNames: Sendable {
-    private let last: Atomic<Int>
+    private let last = Atomic(0)
 
-    init(after last: Int) { self.last = Atomic(last) }
+    public init() {}
+
+    /// Goes on after a number.
+    func skip(to number: Int) { _ = last.max(number, ordering: .relaxed) }
 
     /// A path relative to the root.
     public func next(_ name: String) -> String {

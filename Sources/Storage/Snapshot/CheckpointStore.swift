@@ -101,9 +101,8 @@ public struct CheckpointStore: Sendable {
     /// Removes what checkpoints that were never completed left, files beside those of complete ones that attempts of
     /// tasks left which are over, and runs that no checkpoint refers to. Only while no task of a job builds on them.
     public func removeUnreferenced() throws {
-        let complete = try checkpoints().filter(isComplete)
         // What a damaged one refers to is not known, and its metadata may be brought back from a copy.
-        guard complete.allSatisfy({ (try? readMetadata(directory($0))) != nil }) else { return }
+        guard try snapshotNames().allSatisfy({ (try? readMetadata(root + "/" + $0)) != nil }) else { return }
         let referenced = try referencedPaths(without: nil)
         for checkpoint in try checkpoints() {
             if try isComplete(checkpoint) {
@@ -230,20 +229,24 @@ public struct CheckpointStore: Sendable {
     /// - Parameters:
     ///   - released: files that nobody needs any more but complete checkpoints, relative to the root.
     ///   - kept: further files that stay: those that a checkpoint to come refers to.
-    public func discard(checkpoint: Int64, released: Set<String> = [], keeping kept: Set<String> = []) throws {
+    /// - Returns: the released files that stay for now, as a snapshot refers to them.
+    @discardableResult
+    public func discard(
+        checkpoint: Int64, released: Set<String> = [], keeping kept: Set<String> = []
+    ) throws -> Set<String> {
         try discard(checkpoint: Optional(checkpoint), released: released, keeping: kept)
     }
 
     /// - Parameter checkpoint: nil: only the released files.
-    func discard(checkpoint: Int64?, released: Set<String>, keeping kept: Set<String>) throws {
+    func discard(checkpoint: Int64?, released: Set<String>, keeping kept: Set<String>) throws -> Set<String> {
         guard let checkpoint else {
             let referenced = try referencedPaths(without: nil).union(kept)
             for file in released.subtracting(referenced).sorted() { try removeIfThere(file) }
-            return
+            return released.intersection(referenced)
         }
         let path = directory(checkpoint)
         let isThere = fileSystem.isDirectory(path)
-        guard isThere || !released.isEmpty else { return }
+        guard isThere || !released.isEmpty else { return [] }
         let metadata = isThere ? try? readMetadata(path) : nil
         if try isThere && isComplete(checkpoint) {
             // First, and durably: a checkpoint that lost a file must not look complete.
@@ -258,6 +261,7 @@ public struct CheckpointStore: Sendable {
             if try !isComplete(owner) { try removeFiles(of: owner, except: referenced) }
         }
         for file in released.subtracting(referenced).sorted() { try removeIfThere(file) }
+        return released.intersection(referenced)
     }
 
     /// Removes a file, and its directory if nothing else is in it.
@@ -267,7 +271,9 @@ public struct CheckpointStore: Sendable {
         let names = try fileSystem.names(in: directory)
         guard names.contains(String(name)) else { return }
         try fileSystem.removeFile(root + "/" + file)
-        if names.count == 1 { try fileSystem.removeTree(directory) }
+        // Tasks write into the directory of runs at any time: it stays.
+        let isOfRuns = Self.parent(of: file) == Self.runDirectory
+        if names.count == 1 && !isOfRuns { try fileSystem.removeTree(directory) }
     }
 
     /// Discards the complete checkpoints that the job owns but for the newest.
@@ -294,17 +300,36 @@ public struct CheckpointStore: Sendable {
         }
     }
 
+    /// The files that snapshots in the directory refer to, also renamed ones and copies.
     private func referencedPaths(without excluded: Int64?) throws -> Set<String> {
         var paths: Set<String> = []
-        for checkpoint in try checkpoints() where try checkpoint != excluded && isComplete(checkpoint) {
+        for name in try snapshotNames() where Self.checkpoint(ofDirectory: name) != excluded || excluded == nil {
             do {
-                paths.formUnion(try readMetadata(directory(checkpoint)).files.map(\.path))
+                paths.formUnion(Self.listedPaths(try readMetadata(root + "/" + name), in: name))
             } catch let error as ThalwegError where error.kind == .corrupt {
                 // Nothing can be restored from it: it keeps its own files and no others.
                 continue
             }
         }
         return paths
+    }
+
+    /// The directories with snapshots, whatever they are called.
+    func snapshotNames() throws -> [String] {
+        try fileSystem.names(in: root).filter { name in
+            try fileSystem.isDirectory(root + "/" + name)
+                && fileSystem.names(in: root + "/" + name).contains(Self.metadataName)
+        }
+    }
+
+    /// The files of a snapshot in a directory of a name, relative to the root: it finds those of its own directory
+    /// there, whatever that is called now.
+    static func listedPaths(_ metadata: SnapshotMetadata, in name: String) -> Set<String> {
+        let named = directoryName(metadata.checkpoint) + "/"
+        return Set(
+            metadata.files.map { file in
+                file.path.hasPrefix(named) ? name + "/" + file.path.dropFirst(named.count) : file.path
+            })
     }
 
     private static func owner(of path: String) -> Int64? {

@@ -34,12 +34,17 @@ public final class RunLeases: Sendable {
     public var paths: Set<String> { held.withLock { Set($0.counts.keys) } }
 
     /// The files that nobody holds any more, each told once, relative to the root of the store: they go unless a
-    /// complete checkpoint refers to them.
+    /// complete checkpoint refers to them; then they are to be told again (``remain(_:)``).
     public func takeReleased() -> Set<String> {
         held.withLock { held in
             defer { held.released = [] }
             return held.released
         }
+    }
+
+    /// Files that ``takeReleased()`` has told and that are still there: they are told again.
+    public func remain(_ paths: Set<String>) {
+        held.withLock { held in held.released.formUnion(paths.filter { held.counts[$0] == nil }) }
     }
 
     fileprivate func release(_ path: String) {

@@ -67,9 +67,12 @@ extension CheckpointStore {
 
     /// Removes a checkpoint whose place newer ones have taken, unless it is the user's by now; otherwise as
     /// ``discard(checkpoint:released:keeping:)``.
-    public func release(checkpoint: Int64, released: Set<String> = [], keeping kept: Set<String> = []) throws {
+    @discardableResult
+    public func release(
+        checkpoint: Int64, released: Set<String> = [], keeping kept: Set<String> = []
+    ) throws -> Set<String> {
         let path = directory(checkpoint)
         let isUsers = try fileSystem.isDirectory(path) && isComplete(checkpoint) && readMetadata(path).owner == .user
-        try discard(checkpoint: isUsers ? nil : checkpoint, released: released, keeping: kept)
+        return try discard(checkpoint: isUsers ? nil : checkpoint, released: released, keeping: kept)
     }
 }
