@@ -32,10 +32,11 @@ import ThalwegStorage
 
     @Test func tenThousandFlushes() {
         let growing = simulate(flushes: 10_000, state: nil)
-        #expect(growing.written < 9 && growing.runsMax <= 8, "\(growing)")
+        #expect(growing.written < 6 && growing.runsMax <= 24, "\(growing)")
         for (state, limit) in [(20.0, 4.0), (200, 6), (2000, 8)] {
             let steady = simulate(flushes: 10_000, state: state)
-            #expect(steady.written < limit && steady.runsMax <= 8 && steady.spaceMax <= 2.01, "\(state): \(steady)")
+            print(steady)
+            #expect(steady.written < limit && steady.runsMax <= 24 && steady.spaceMax <= 2.01, "\(state): \(steady)")
         }
     }
 

@@ -156,7 +156,7 @@ struct SnapshotUpload: Sendable {
             for persist in persists { try persist() }
             // No attempt may write over what a checkpoint has of an earlier one.
             let ending = isFinal ? (attempt > 1 ? "-attempt\(attempt)-final" : "-final") : ""
-            let whole = try write(parts, of: operators, "\(taskName)-\(task.subtask)\(ending)", for: job)
+            let whole = try write(parts, of: operators, "\(taskName)-\(task.subtask)\(ending)", for: job).file
             var files = whole.map { [$0] } ?? []
             for (index, rows) in rows.enumerated() {
                 let name = "\(taskName)-\(task.subtask)-rows" + (index > 0 ? "\(index)" : "") + ending
@@ -195,9 +195,10 @@ struct SnapshotUpload: Sendable {
                     files.append(file)
                 }
             }
-            var file = try write(rows.parts, of: rows.operators, name, for: job)
-            file?.file.sequence = rows.layer.sequence
-            rows.layer.written(file)
+            let (file, run) = try write(
+                rows.parts, of: rows.operators, name, for: job, sequence: rows.layer.sequence,
+                filteredRows: rows.isLookedInto ? rows.layer.rowCount : nil)
+            rows.layer.written(file, run: rows.isLookedInto ? run : nil)
             if let file { files.append(file) }
             return files
         } catch {
@@ -206,14 +207,17 @@ struct SnapshotUpload: Sendable {
         }
     }
 
+    /// - Parameter filteredRows: how many rows a layer has that is looked into; nil: the file is not.
     private func write(
-        _ parts: [StatePart], of operators: [String], _ name: String, for job: JobLink
-    ) throws -> HeldSegment? {
+        _ parts: [StatePart], of operators: [String], _ name: String, for job: JobLink, sequence: Int64 = 0,
+        filteredRows: Int? = nil
+    ) throws -> (file: HeldSegment?, run: Run?) {
         let (checkpoint, isFinal) = (barrier.checkpoint, isFinal)
-        let file = try job.store?.writeSegment(
-            checkpoint: checkpoint, name: name, operators: operators, subtask: Int(task.subtask), parts: parts,
+        let run = try job.store?.writeLayer(
+            checkpoint: checkpoint, name: name, operators: operators, subtask: Int(task.subtask), sequence: sequence,
+            parts: parts, options: filteredRows == nil ? nil : .run, filteredRows: filteredRows,
             isCancelled: { job.isUnwanted(checkpoint, isFinal: isFinal) })
-        return file.map { HeldSegment($0, job.leases.take($0.path)) }
+        return (run.map { HeldSegment($0.file, job.leases.take($0.file.path)) }, run)
     }
 
     /// A restart may help, whatever the disk says: what it does not take now it may take then.

@@ -83,6 +83,7 @@ extension JobGraph {
         }
         return RowPlace(
             store: store, names: RunNames(), leases: leases, budgetBytes: share,
-            batchCapacity: settings.batchCapacity, metrics: metrics, background: { background.submit($0) })
+            batchCapacity: settings.batchCapacity, isSnapshotted: settings.checkpoints != nil, metrics: metrics,
+            background: { background.submit($0) })
     }
 }

@@ -161,6 +161,11 @@ public final class KeyTable<Key: Hashable> {
 
     // MARK: Removal
 
+    /// Asks the cache for what removing a slot that is in use needs.
+    func prefetch(slot: Int) {
+        thalweg_prefetch_write(entries + (Int(truncatingIfNeeded: hashes.address(slot).pointee) & mask))
+    }
+
     /// Removes a slot's key; the slot may be given to another key.
     @inlinable
     public func remove(slot: Int) {

@@ -17,6 +17,8 @@ public protocol KeyedColumn: AnyObject {
     var slotMemory: SlotMemory? { get }
     /// Whether all that the column holds for a slot lies in the slot itself.
     var isInline: Bool { get }
+    /// Whether the column surely holds nothing for any slot.
+    var isVacant: Bool { get }
     /// `isEmpty` as a closure compiled where the state's type is known; nil when there is none.
     var emptyCheck: ((Int) -> Bool)? { get }
     /// What stands in snapshots of this column, and how it comes back.
@@ -34,6 +36,7 @@ extension KeyedColumn {
     public var slotMemory: SlotMemory? { nil }
     public var emptyCheck: ((Int) -> Bool)? { nil }
     public var isInline: Bool { false }
+    public var isVacant: Bool { false }
     public func thaw(page: Int) {}
 }
 

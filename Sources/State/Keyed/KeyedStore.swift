@@ -111,10 +111,23 @@ open class AnyKeyedStore {
 
     /// - Parameter changed: the slots of the rows that are wanted, together with the keys that are gone; nil: all rows.
     final func freeze(operatorName: String, maxParallelism: Int, changed: SlotBits?) -> [StatePart] {
-        let lease = freezing.begin()
+        freeze(operatorName: operatorName, maxParallelism: maxParallelism, changed: changed, under: freezing.begin())
+    }
+
+    /// Says how rows are written that are written before anything changes: nothing is shared, nothing to be released.
+    final func peek(operatorName: String, maxParallelism: Int, changed: SlotBits) -> [StatePart] {
+        let lease = PageLease(isMomentary: true)
+        return freeze(operatorName: operatorName, maxParallelism: maxParallelism, changed: changed, under: lease)
+    }
+
+    private func freeze(
+        operatorName: String, maxParallelism: Int, changed: SlotBits?, under lease: PageLease
+    ) -> [StatePart] {
         let keys = freezeKeys(operatorName: operatorName, maxParallelism: maxParallelism, lease, changed)
         sharing.begin(lease, pages: slotPages)
-        return columns.flatMap { $0.column.freeze($0.name, keys) }
+        // That there is nothing is said where older layers may have something.
+        let told = changed == nil ? columns : columns.filter { !$0.column.isVacant || layers?.rests($0.name) ?? true }
+        return told.flatMap { $0.column.freeze($0.name, keys) }
     }
 
     /// Freezes the rows at a barrier, as a layer over those of earlier checkpoints.
@@ -332,7 +345,8 @@ public final class KeyedStore<Key: Hashable & Codable & Sendable>: AnyKeyedStore
 
     @usableFromInline
     func widen() {
-        reserved = table.slotLimit + max(1024, table.slotLimit / 8)
+        // Memory that is counted is not taken long before it is needed.
+        reserved = table.slotLimit + (tier == nil ? max(1024, table.slotLimit / 8) : RowMemory.spareSlots)
         for (_, column) in columns { column.reserve(reserved) }
         memories = columns.compactMap(\.column.slotMemory)
     }

@@ -16,7 +16,7 @@ public final class PageHeap: Sendable {
     }
 
     /// The number of pages from which on memory comes in extents.
-    private static let smallPagesMax = 32
+    static let smallPagesMax = 32
 
     private let pageBytes: Int
     private let memory = Guarded(Memory())

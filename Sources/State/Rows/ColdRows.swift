@@ -17,6 +17,10 @@ protocol ColdRows: AnyObject {
     func load(_ row: UnsafeRawBufferPointer, into slot: Int) throws -> Bool
     /// The file of a layer, open; nil before it is shown.
     func run(of layer: RowLayer) -> Run?
+    /// The bytes of memory that finding rows takes, beside those that are kept of files (``RowTier/blockShare``).
+    var indexBytes: Int { get }
+    /// The bytes of the filters over rows.
+    var filterBytes: Int { get }
     /// Calls `body` with the rows of a layer that have timers in a range of keys, once for each timer.
     func timers(
         of state: String, in layer: RowLayer, from: [UInt8], to: [UInt8]?,
@@ -50,7 +54,9 @@ final class SegmentRows: ColdRows {
         var open: [ObjectIdentifier: (layer: RowLayer, run: Run)] = [:]
         for layer in chain {
             guard let file = try layer.file() else { continue }
-            open[ObjectIdentifier(layer)] = (layer, try run(of: layer) ?? place.store.run(file.file))
+            open[ObjectIdentifier(layer)] = (
+                layer, try run(of: layer) ?? layer.run ?? place.store.run(file.file)
+            )
         }
         runs = open
         try lookups.use(RunSet(open.values.map(\.run)))
@@ -58,12 +64,17 @@ final class SegmentRows: ColdRows {
 
     func run(of layer: RowLayer) -> Run? { runs[ObjectIdentifier(layer)]?.run }
 
+    var filterBytes: Int { runs.values.reduce(0) { $0 + $1.run.filterBytes } }
+
+    var indexBytes: Int { runs.values.reduce(0) { $0 + $1.run.memoryBytes - $1.run.filterBytes } }
+
     func load(_ row: UnsafeRawBufferPointer, into slot: Int) throws -> Bool {
         // Layers of other schemas are not taken over at a restore, so each state has one form.
         let loaders = try loaders ?? forms.map { try $0.loader($0.descriptor) }
         self.loaders = loaders
         var isThere = false
-        for (state, load) in loaders.enumerated() where try lookups.find(state, row: row, into: buffer) {
+        guard lookups.select(row) else { return false }
+        for (state, load) in loaders.enumerated() where try lookups.findSelected(state, row: row, into: buffer) {
             isThere = true
             for entry in 0..<buffer.count {
                 var key = ByteReader(buffer.suffix(entry))
@@ -79,7 +90,7 @@ final class SegmentRows: ColdRows {
     ) throws {
         guard let run = run(of: layer), let index = run.index(of: state, operatorName: operatorName)
         else { return }
-        let cursor = try place.store.open(run.file).cursor(state: index, from: from, to: to, isLayer: true)
+        let cursor = try run.reader().cursor(state: index, from: from, to: to, isLayer: true)
         while try cursor.next() {
             guard cursor.kind == .put else { continue }
             var reader = ByteReader(UnsafeRawBufferPointer(rebasing: cursor.key.suffix(8)))

@@ -68,8 +68,15 @@ final class NotingWriter: EntryWriter {
 }
 
 /// The stretches of all layers of one store in one time domain, the earliest first.
+///
+/// Those of layers that are there no more stay until they come up, or are as many as the others.
 struct ColdTimers {
     private var heap: [TimerStretch] = []
+    private var layers: [RowLayer] = []
+    /// When the heap has so many stretches, those that count no more are taken out.
+    private var cleanAt = cleanMin
+
+    private static let cleanMin = 64
 
     /// When a row at rest may have a timer; `Int64.max`: none has.
     var nextTime: Int64 { heap.first?.earliest ?? .max }
@@ -86,27 +93,46 @@ struct ColdTimers {
     /// Takes the earliest stretch, if it is due at `time`.
     mutating func popDue(_ time: Int64) -> TimerStretch? {
         guard let first = heap.first, first.earliest <= time else { return nil }
-        let last = heap.removeLast()
-        if !heap.isEmpty {
-            heap[0] = last
-            var parent = 0
-            while true {
-                var least = parent
-                for child in [2 * parent + 1, 2 * parent + 2] where child < heap.count && heap[child] < heap[least] {
-                    least = child
-                }
-                if least == parent { break }
-                heap.swapAt(parent, least)
-                parent = least
-            }
-        }
+        removeFirst()
+        dropGone()
         return first
     }
 
-    /// Forgets the stretches of layers that are not among these.
+    /// Only the stretches of these layers count from now on.
     mutating func keep(_ layers: [RowLayer]) {
-        let kept = heap.filter { stretch in layers.contains { $0 === stretch.layer } }
-        heap = []
-        for stretch in kept { add(stretch) }
+        self.layers = layers
+        if heap.count >= cleanAt {
+            heap = heap.filter(isThere)
+            for parent in stride(from: heap.count / 2 - 1, through: 0, by: -1) { sink(parent) }
+            cleanAt = max(Self.cleanMin, 2 * heap.count)
+        }
+        dropGone()
+    }
+
+    private func isThere(_ stretch: TimerStretch) -> Bool { layers.contains { $0 === stretch.layer } }
+
+    /// Sees to it that the first stretch counts.
+    private mutating func dropGone() {
+        while let first = heap.first, !isThere(first) { removeFirst() }
+    }
+
+    private mutating func removeFirst() {
+        let last = heap.removeLast()
+        if heap.isEmpty { return }
+        heap[0] = last
+        sink(0)
+    }
+
+    private mutating func sink(_ start: Int) {
+        var parent = start
+        while true {
+            var least = parent
+            for child in (2 * parent + 1)..<(2 * parent + 3) where child < heap.count && heap[child] < heap[least] {
+                least = child
+            }
+            if least == parent { return }
+            heap.swapAt(parent, least)
+            parent = least
+        }
     }
 }

@@ -51,14 +51,16 @@ extension KeyedStore {
         in layers: RowLayers, operatorName: String, maxParallelism: Int, checkpoint: Int64, isSelfContained: Bool
     ) -> RowSnapshot {
         let isWhole = isSelfContained && !layers.isPartial || layers.isWholeNext(rowCount: table.count)
-        let layer = RowLayer(
-            sequence: layers.nextSequence(checkpoint: checkpoint),
-            rowCount: isWhole ? table.count : layers.changed.count + gone.count)
-        let base = isWhole ? [] : layers.chain
         var parts = freeze(
             operatorName: operatorName, maxParallelism: maxParallelism, changed: isWhole ? nil : layers.changed)
+        let layer = RowLayer(
+            sequence: layers.nextSequence(checkpoint: checkpoint),
+            rowCount: isWhole ? table.count : layers.changed.count + gone.count,
+            states: isWhole
+                ? Set(columns.filter { !$0.column.isVacant }.map(\.name)) : Set(parts.map(\.descriptor.name)))
+        let base = isWhole ? [] : layers.chain
         if isSelfContained {
-            return RowSnapshot(parts: parts, base: base, layer: layer, isSelfContained: true)
+            return RowSnapshot(parts: parts, base: base, layer: layer, isSelfContained: true, isLookedInto: false)
         }
         if tier != nil { parts = parts.map { $0.noting(in: layer) } }
         let changed = layers.begin(layer, isWhole: isWhole)
@@ -66,7 +68,8 @@ extension KeyedStore {
         layers.stored.formUnion(changed)
         flights.append(RowFlight(layer: layer, isWhole: isWhole, changed: changed, gone: gone))
         gone = KeyTable()
-        return RowSnapshot(parts: parts, base: base, layer: layer, isSelfContained: false)
+        return RowSnapshot(
+            parts: parts, base: base, layer: layer, isSelfContained: false, isLookedInto: tier != nil)
     }
 
     /// All rows in memory.

@@ -21,12 +21,16 @@ extension KeyedStore {
     /// Notes the rows of a batch that was resolved, and loads those that are at rest.
     public func noteResolved(_ slots: UnsafePointer<Int32>, count: Int) throws {
         layers?.changed.insert(slots, count: count, limit: table.slotLimit)
-        tier?.heat.insert(slots, count: count, limit: table.slotLimit)
+        if let tier, tier.notesHeat { tier.heat.insert(slots, count: count, limit: table.slotLimit) }
         if fresh.isEmpty { return }
         revive()
         if let tier, tier.hasCold {
-            // What snapshots share is not written to.
-            for slot in fresh { prepare(Int(slot)) }
+            for slot in fresh {
+                // What snapshots share is not written to.
+                prepare(Int(slot))
+                // A row stays if it is used a second time: one that is not has no better claim than others.
+                tier.heat.remove(Int(slot))
+            }
             try load(tier)
         }
     }
@@ -68,68 +72,82 @@ extension KeyedStore {
         guard let tier, let layers else { return }
         try tier.tend(layers)
         try tier.refresh(layers.chain)
-        if table.count >= tier.measureAt { try measure(tier, layers.owner) }
-        if table.count > tier.rowsMax { try evict(table.count - tier.rowsMax + tier.rowsMax / 16, tier) }
+        if tier.isMeasureDue(rowCount: table.count) { try measure(tier, layers.owner) }
+        tier.notesHeat = tier.hasCold || table.count > tier.rowsMax / 2
+        if table.count > tier.rowsMax { try evict(table.count - tier.rowsMax + tier.evictedMin, tier) }
     }
 
     /// Finds out how much memory rows take.
     private func measure(_ tier: RowTier, _ owner: RowOwner) throws {
         let sampleMax = 1024
         var sample = SlotBits()
-        var (slot, count) = (table.slotLimit - 1, 0)
-        while slot >= 0 && count < sampleMax {
-            if table.isUsed(slot) {
-                sample.insert(slot)
-                count += 1
-            }
-            slot -= 1
+        var count = 0
+        // Here and there: neighbours may be of one kind.
+        let step = max(1, table.slotLimit / sampleMax)
+        for slot in stride(from: table.slotLimit - 1, through: 0, by: -step) where table.isUsed(slot) {
+            sample.insert(slot)
+            count += 1
         }
         guard count > 0 else { return }
         let kept = gone
         gone = KeyTable()
-        let parts = freeze(operatorName: owner.operatorName, maxParallelism: owner.maxParallelism, changed: sample)
+        let parts = peek(operatorName: owner.operatorName, maxParallelism: owner.maxParallelism, changed: sample)
         gone = kept
-        defer { release() }
         let counter = ByteCounter()
         let inline = Set(columns.filter { $0.column.isInline }.map(\.name))
         for part in parts where !inline.contains(part.descriptor.name) { try part.write(to: counter) }
-        var slotBytes = MemoryLayout<Key>.stride + 8 + 16 + 1
-        for (_, column) in columns { slotBytes += column.slotMemory?.stride ?? 8 }
-        tier.measure(slotBytes: slotBytes, encodedBytes: counter.bytes / count, rowCount: table.count)
+        let strides = columns.map { $0.column.slotMemory?.stride ?? 8 }
+        tier.measure(
+            RowMemory(strides: strides + [MemoryLayout<Key>.stride, 8], encodedBytes: counter.bytes / count),
+            rowCount: table.count)
     }
 
     private func evict(_ wanted: Int, _ tier: RowTier) throws {
         guard let layers else { return }
-        let limit = table.slotLimit
-        var victims: [Int] = []
-        var chosen = SlotBits()
+        let victims = chooseVictims(wanted, tier)
+        if victims.isEmpty { return }
         var unsaved = SlotBits()
         var unsavedCount = 0
-        var looked = 0
-        while victims.count < wanted && looked < 2 * limit {
-            if tier.hand >= limit { tier.hand = 0 }
-            let slot = tier.hand
-            tier.hand += 1
-            looked += 1
-            // The hand may come round twice: what was hot the first time is taken then.
-            guard table.isUsed(slot), !chosen.contains(slot) else { continue }
-            if tier.heat.contains(slot) {
-                tier.heat.remove(slot)
-                continue
-            }
-            victims.append(slot)
-            chosen.insert(slot)
-            if isUnsaved(slot, layers) {
-                unsaved.insert(slot)
-                unsavedCount += 1
-            }
+        for slot in victims where isUnsaved(slot, layers) {
+            unsaved.insert(slot)
+            unsavedCount += 1
         }
         if unsavedCount > 0 { try spill(unsaved, count: unsavedCount, layers, tier) }
-        for slot in victims { drop(slot, layers, tier) }
-        if victims.isEmpty { return }
+        for (index, slot) in victims.enumerated() {
+            // Memory is asked for while other rows are taken out.
+            if index + 16 < victims.count { table.prefetch(slot: victims[index + 16]) }
+            drop(slot, layers)
+        }
         tier.hasCold = true
         layers.isPartial = true
         tier.place.metrics.evicted.add(victims.count)
+        tier.evicted += victims.count
+    }
+
+    /// Moves the hand on over slots until it has passed enough that were not used since it came by last; somewhat more
+    /// than wanted.
+    private func chooseVictims(_ wanted: Int, _ tier: RowTier) -> [Int] {
+        let wordCount = (table.slotLimit + 63) >> 6
+        var victims: [Int] = []
+        victims.reserveCapacity(wanted + 64)
+        var chosen = SlotBits()
+        var looked = 0
+        // The hand may come round twice: what was hot the first time is taken then.
+        while victims.count < wanted && looked < 2 * wordCount {
+            if tier.hand >= wordCount { tier.hand = 0 }
+            var cold = ~(tier.heat.word(tier.hand) | chosen.word(tier.hand))
+            tier.heat.clear(word: tier.hand)
+            while cold != 0 {
+                let slot = tier.hand << 6 | cold.trailingZeroBitCount
+                cold &= cold &- 1
+                guard table.isUsed(slot) else { continue }
+                victims.append(slot)
+                if looked < wordCount { chosen.insert(slot) }
+            }
+            tier.hand += 1
+            looked += 1
+        }
+        return victims
     }
 
     /// Writes rows as a layer over all others.
@@ -137,24 +155,24 @@ extension KeyedStore {
         let (place, owner) = (tier.place, layers.owner)
         let path = place.names.next("\(owner.operatorName)-\(owner.subtask)")
         let lease = place.leases.take(path)
-        let parts = freeze(operatorName: owner.operatorName, maxParallelism: owner.maxParallelism, changed: rows)
-        defer { release() }
+        let parts = peek(operatorName: owner.operatorName, maxParallelism: owner.maxParallelism, changed: rows)
         let (store, sequence) = (place.store, layers.nextSequence(checkpoint: 0))
-        let layer = RowLayer(sequence: sequence, rowCount: count + gone.count, sync: { try store.syncRun(path) })
-        var file = try store.writeRun(
-            path, operators: [owner.operatorName], subtask: owner.subtask, parts: parts.map { $0.noting(in: layer) },
-            options: .run)
-        file?.sequence = sequence
-        layer.written(file.map { HeldSegment($0, lease) })
+        let layer = RowLayer(
+            sequence: sequence, rowCount: count + gone.count, states: Set(parts.map(\.descriptor.name)),
+            sync: { try store.syncRun(path) })
+        let run = try store.writeRun(
+            path, operators: [owner.operatorName], subtask: owner.subtask, sequence: sequence,
+            parts: parts.map { $0.noting(in: layer) }, filteredRows: layer.rowCount)
+        layer.written(run.map { HeldSegment($0.file, lease) }, run: run)
         layers.add(layer, holding: rows)
         gone = KeyTable()
         place.metrics.spilledRows.add(count)
-        place.metrics.spilledBytes.add(Int(file?.byteCount ?? 0))
+        place.metrics.spilledBytes.add(Int(run?.byteCount ?? 0))
         tier.changed(layers.chain, added: layer)
     }
 
     /// Takes a row out of memory; it is at rest.
-    private func drop(_ slot: Int, _ layers: RowLayers, _ tier: RowTier) {
+    private func drop(_ slot: Int, _ layers: RowLayers) {
         prepare(slot)
         for (_, column) in columns { column.clear(slot) }
         mayBeEmpty = false

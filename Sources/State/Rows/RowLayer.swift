@@ -9,22 +9,25 @@ import ThalwegStorage
 public final class RowLayer: Sendable {
     private enum Outcome: Sendable {
         case pending
-        case written(HeldSegment?)
+        case written(HeldSegment?, Run?)
         case failed
     }
 
     /// Its age: that of a newer layer is higher.
     public let sequence: Int64
     /// How many rows it has, those that are gone included.
-    let rowCount: Int
+    public let rowCount: Int
+    /// The names of the states that it may have entries of.
+    let states: Set<String>
     private let outcome = Guarded<Outcome>(.pending)
     private let durability: Guarded<(@Sendable () throws -> Void)?>
     private let notes = Guarded<[TimerNotes]>([])
 
     /// - Parameter sync: makes the file durable, if that is not done by who writes it.
-    init(sequence: Int64, rowCount: Int, sync: (@Sendable () throws -> Void)? = nil) {
+    init(sequence: Int64, rowCount: Int, states: Set<String>, sync: (@Sendable () throws -> Void)? = nil) {
         self.sequence = sequence
         self.rowCount = rowCount
+        self.states = states
         durability = Guarded(sync)
     }
 
@@ -40,7 +43,9 @@ public final class RowLayer: Sendable {
     func add(_ timers: TimerNotes) { notes.withLock { $0.append(timers) } }
 
     /// The file is there; nil when there was nothing to write.
-    public func written(_ file: HeldSegment?) { outcome.withLock { $0 = .written(file) } }
+    ///
+    /// - Parameter run: the file, open for looking up rows; nil: whoever wants that opens it.
+    public func written(_ file: HeldSegment?, run: Run? = nil) { outcome.withLock { $0 = .written(file, run) } }
 
     /// There will be no file.
     public func failed() { outcome.withLock { $0 = .failed } }
@@ -49,11 +54,16 @@ public final class RowLayer: Sendable {
         outcome.withLock { if case .written = $0 { true } else { false } }
     }
 
+    /// The file as whoever wrote it has left it open.
+    var run: Run? {
+        outcome.withLock { if case .written(_, let run) = $0 { run } else { nil } }
+    }
+
     /// The file; nil when there was nothing to write.
     ///
     /// - Throws: kind `retry` when it has not been written.
     public func file() throws(ThalwegError) -> HeldSegment? {
-        let found: HeldSegment?? = outcome.withLock { if case .written(let file) = $0 { .some(file) } else { nil } }
+        let found: HeldSegment?? = outcome.withLock { if case .written(let file, _) = $0 { .some(file) } else { nil } }
         guard let found else {
             throw ThalwegError(
                 .retry, "a checkpoint builds on one that could not be written",
@@ -73,6 +83,8 @@ public struct RowSnapshot: Sendable {
     public let layer: RowLayer
     /// Whether it is to hold the layers below itself: they are copied.
     public let isSelfContained: Bool
+    /// Whether rows will be looked up in the layer: those that leave memory.
+    public let isLookedInto: Bool
 
     /// The operators whose state it is.
     public var operators: [String] { Set(parts.map(\.descriptor.operatorName)).sorted() }

@@ -80,13 +80,18 @@ public final class RowLayers {
             var held = try isOwn ? HeldSegment(file.file, leases.take(file.file.path)) : take?(file)
             // What lay alone is a layer like others from now on.
             held?.file.sequence = max(1, file.file.sequence)
-            let layer = RowLayer(sequence: max(1, file.file.sequence), rowCount: Int(clamping: file.file.entries))
+            let layer = RowLayer(
+                sequence: max(1, file.file.sequence), rowCount: Int(clamping: file.file.entries),
+                states: Set(file.states.map(\.name)))
             layer.written(held)
             return layer
         }
         lastSequence = max(lastSequence, chain.last?.sequence ?? 0)
         return !chain.isEmpty
     }
+
+    /// Whether a layer may have entries of a state.
+    func rests(_ state: String) -> Bool { chain.contains { $0.states.contains(state) } }
 
     /// The rows that were just loaded are those of the layers.
     func settle() {
@@ -142,7 +147,7 @@ public final class RowLayers {
     /// The layer was written.
     func end(_ layer: RowLayer) {
         // Nothing had changed: there is no file.
-        if let file = try? layer.file(), file != nil { return }
+        if (try? layer.file()) != nil { return }
         if chain.count > 1 { chain.removeAll { $0 === layer } }
     }
 

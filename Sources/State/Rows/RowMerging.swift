@@ -9,7 +9,7 @@ import ThalwegStorage
 final class RowMerging: Sendable {
     private enum Outcome {
         case running
-        case done(SegmentFile?)
+        case done(Run?)
         case failed(any Error)
     }
 
@@ -30,17 +30,23 @@ final class RowMerging: Sendable {
     private let background: @Sendable (@escaping @Sendable () -> Void) -> Void
     private let outcome = Guarded<Outcome>(.running)
 
-    init(_ layers: [RowLayer], _ runs: [Run], isOldest: Bool, _ owner: RowOwner, in place: RowPlace) throws {
+    /// - Parameter filterBytesMax: for a filter over the rows of all.
+    init(
+        _ layers: [RowLayer], _ runs: [Run], isOldest: Bool, _ owner: RowOwner, in place: RowPlace,
+        filterBytesMax: Int
+    ) throws {
         self.layers = layers
         background = place.background
         let path = place.names.next("\(owner.operatorName)-\(owner.subtask)")
         lease = place.leases.take(path)
         let notes = [TimerNotes(TimerQueue.eventName), TimerNotes(TimerQueue.processingName)]
         self.notes = notes
+        let rowCount = layers.reduce(0) { $0 + $1.rowCount }
         work = Work(
             merge: try place.store.merge(
                 runs, isOldest: isOldest, as: path, operators: [owner.operatorName], subtask: owner.subtask,
                 keyGroups: owner.keyGroups,
+                filteredRows: Self.filteredRows(rowCount, filterBytesMax),
                 filter: { state in
                     guard let noting = notes.first(where: { $0.state == state.name }) else { return nil }
                     // A timer that cannot be read is damage, which whoever restores it is told.
@@ -51,14 +57,20 @@ final class RowMerging: Sendable {
                 }))
     }
 
+    /// For how many rows there is a filter: for fewer than there are it tells less, and for few it is not worth it.
+    private static func filteredRows(_ rowCount: Int, _ bytesMax: Int) -> Int? {
+        let rows = min(rowCount, Run.filteredRows(within: bytesMax))
+        return rows * 3 >= rowCount && rows > 0 ? rows : nil
+    }
+
     func begin() { submit() }
 
     private func submit() {
         background { [self] in
             do {
                 if try work.merge.step(bytesMax: Self.stepBytes) { return submit() }
-                let file = work.merge.result?.file
-                outcome.withLock { $0 = .done(file) }
+                let run = work.merge.result
+                outcome.withLock { $0 = .done(run) }
             } catch {
                 outcome.withLock { $0 = .failed(error) }
             }
@@ -69,57 +81,65 @@ final class RowMerging: Sendable {
     ///
     /// - Throws: why it cannot be made.
     func result(in place: RowPlace) throws -> RowLayer? {
-        let file: SegmentFile? =
-            try outcome.withLock { outcome throws -> SegmentFile?? in
-                switch outcome {
-                case .running: nil
-                case .done(let file): .some(file)
-                case .failed(let error): throw error
-                }
-            } ?? nil
-        guard isOver else { return nil }
+        let made: Run?? = try outcome.withLock { outcome in
+            switch outcome {
+            case .running: nil
+            case .done(let run): .some(run)
+            case .failed(let error): throw error
+            }
+        }
+        guard let run = made else { return nil }
         let (store, path) = (place.store, lease.path)
         let layer = RowLayer(
-            sequence: layers.last?.sequence ?? 1, rowCount: layers.reduce(0) { $0 + $1.rowCount },
-            sync: { if file != nil { try store.syncRun(path) } })
+            sequence: layers.last?.sequence ?? 1, rowCount: run?.rowCount ?? 0,
+            states: run?.statesWithEntries ?? [],
+            sync: { [isThere = run != nil] in if isThere { try store.syncRun(path) } })
         for notes in notes { layer.add(notes) }
-        layer.written(file.map { HeldSegment($0, lease) })
+        layer.written(run.map { HeldSegment($0.file, lease) }, run: run)
         return layer
-    }
-
-    private var isOver: Bool {
-        outcome.withLock { if case .running = $0 { false } else { true } }
     }
 }
 
 extension RowTier {
+    /// How many merges are under way at most: while a large one takes its time, small runs become few again.
+    private static let mergesMax = 3
+
     /// Takes over layers that have become one, and sees to it that there are not too many.
     func tend(_ layers: RowLayers) throws {
-        if let merging {
-            do {
-                guard let merged = try merging.result(in: place) else { return }
-                self.merging = nil
-                if layers.replace(merging.layers, with: merged) {
-                    changed(layers.chain, added: merged)
-                    place.metrics.merged.add(1)
-                }
-            } catch {
-                // The layers are as they were; more of them must come before it is tried again.
-                self.merging = nil
-                mergeAt = layers.chain.count + 4
-                if (error as? ThalwegError)?.kind == .corrupt { throw error }
-            }
+        for merge in merging { try land(merge, layers) }
+        guard mayMerge, !isStale, merging.count < Self.mergesMax else { return }
+        mayMerge = false
+        guard layers.chain.count >= mergeAt else { return }
+        // Those that are being written are newer than all that can be merged; those that are being merged are older.
+        let written = layers.chain.reversed().drop { !$0.isWritten }.prefix { layer in
+            layer.isWritten && !merging.contains { $0.layers.contains { $0 === layer } }
         }
-        guard layers.chain.count >= mergeAt, !isStale else { return }
-        // Those that are being written are newer than all that can be merged.
-        let written = layers.chain.reversed().drop { !$0.isWritten }.prefix { $0.isWritten }
         let runs = written.compactMap(cold.run)
         guard runs.count == written.count, let range = RunPolicy().merge(runs.map(\.byteCount)) else { return }
         let chosen = Array(Array(written)[range].reversed())
         mergeAt = 2
-        let merging = try RowMerging(
-            chosen, Array(runs[range]), isOldest: chosen.first === layers.chain.first, layers.owner, in: place)
-        self.merging = merging
-        merging.begin()
+        let kept = cold.filterBytes - runs[range].reduce(0) { $0 + $1.filterBytes }
+        let merge = try RowMerging(
+            chosen, Array(runs[range]), isOldest: chosen.first === layers.chain.first, layers.owner, in: place,
+            filterBytesMax: Int(Double(place.budgetBytes) * Self.filterShare) - kept)
+        merging.append(merge)
+        merge.begin()
+    }
+
+    private func land(_ merge: RowMerging, _ layers: RowLayers) throws {
+        do {
+            guard let merged = try merge.result(in: place) else { return }
+            merging.removeAll { $0 === merge }
+            mayMerge = true
+            if layers.replace(merge.layers, with: merged) {
+                changed(layers.chain, added: merged)
+                place.metrics.merged.add(1)
+            }
+        } catch {
+            // The layers are as they were; more of them must come before it is tried again.
+            merging.removeAll { $0 === merge }
+            mergeAt = layers.chain.count + 4
+            if (error as? ThalwegError)?.kind == .corrupt { throw error }
+        }
     }
 }

@@ -26,19 +26,23 @@ public struct RowPlace: Sendable {
     public let budgetBytes: Int
     /// The most records in a batch: the rows of one are in memory together.
     let batchCapacity: Int
+    /// Whether snapshots are taken while the task goes on: what they share counts.
+    let isSnapshotted: Bool
     let metrics: RowMetrics
     /// Runs work that waits for the disk, one piece at a time, on another thread.
     let background: @Sendable (@escaping @Sendable () -> Void) -> Void
 
     public init(
         store: CheckpointStore, names: RunNames, leases: RunLeases, budgetBytes: Int, batchCapacity: Int,
-        metrics: RowMetrics, background: @escaping @Sendable (@escaping @Sendable () -> Void) -> Void
+        isSnapshotted: Bool = true, metrics: RowMetrics,
+        background: @escaping @Sendable (@escaping @Sendable () -> Void) -> Void
     ) {
         self.store = store
         self.names = names
         self.leases = leases
         self.budgetBytes = budgetBytes
         self.batchCapacity = batchCapacity
+        self.isSnapshotted = isSnapshotted
         self.metrics = metrics
         self.background = background
     }

@@ -17,24 +17,35 @@ final class RowTier {
     var hand = 0
     /// The most rows in memory; known once some have been measured.
     private(set) var rowsMax = Int.max
+    /// How many rows more than necessary leave memory at a time.
+    private(set) var evictedMin = 1
     /// Rows are measured when there are so many.
-    private(set) var measureAt: Int
+    private var measureAt: Int
     /// Whether rows may be at rest that are not in memory.
     var hasCold = false
     /// Layers that are being made one.
-    var merging: RowMerging?
+    var merging: [RowMerging] = []
+    /// Whether the layers have changed since it was thought of merging some.
+    var mayMerge = false
     /// From how many layers on merging is thought of.
     var mergeAt = 2
     var eventTimers = ColdTimers()
     var processingTimers = ColdTimers()
 
-    /// How many bytes of memory a byte of an encoded entry takes where values are not kept in the slot itself: boxes,
-    /// spare capacity, tables.
-    private static let heapFactor = 3
-    /// The parts of the budget: rows in memory, blocks of files, and filters that spare looking into them.
-    private static let rowShare = 0.75
-    static let blockShare = 0.125
-    static let filterShare = 0.125
+    /// Rows that have left memory since rows were measured.
+    var evicted = 0
+    /// Whether it is noted which rows are used: as long as all fit by far, nobody asks.
+    var notesHeat = false
+    private var memory: RowMemory?
+
+    /// The parts of the budget: blocks of files, and filters that spare looking into them. Filters are made anew while
+    /// files are merged, and take twice as much for that time. The rest is for rows, and for where blocks lie.
+    static let blockShare = 0.08
+    static let filterShare = 0.1
+    private static let rowShare = 1 - blockShare - 2 * filterShare - 0.02
+    /// The most rows that leave memory at a time, and about the most bytes of them: the task waits for it.
+    private static let evictedMax = 8 << 10
+    private static let evictedBytesMax = 1 << 20
 
     init(_ cold: any ColdRows, in place: RowPlace) {
         self.cold = cold
@@ -43,15 +54,29 @@ final class RowTier {
         measureAt = min(1024, max(1, place.budgetBytes >> 12))
     }
 
+    /// Whether rows are to be measured: there are many more than the last time, or others.
+    func isMeasureDue(rowCount: Int) -> Bool {
+        if rowCount >= measureAt { return true }
+        guard let memory, memory.encodedBytes > 0 else { return false }
+        return evicted >= 4 * rowsMax
+    }
+
     /// Sets how many rows fit.
-    ///
-    /// - Parameters:
-    ///   - slotBytes: what a row takes in tables and columns.
-    ///   - encodedBytes: what it takes at rest, of states that are not kept in their slots.
-    func measure(slotBytes: Int, encodedBytes: Int, rowCount: Int) {
-        let rowBytes = max(1, slotBytes + Self.heapFactor * encodedBytes)
-        rowsMax = max(1, Int(Double(place.budgetBytes) * Self.rowShare) / rowBytes)
+    func measure(_ memory: RowMemory, rowCount: Int) {
+        self.memory = memory
         measureAt = max(measureAt, rowCount * 2)
+        evicted = 0
+        setRowsMax()
+    }
+
+    private func setRowsMax() {
+        guard let memory else { return }
+        var bytes = Double(place.budgetBytes) * Self.rowShare - Double(cold.indexBytes)
+        // While a snapshot is written, there may be another copy of what is used meanwhile.
+        if place.isSnapshotted { bytes /= 2 }
+        rowsMax = memory.rowsMax(within: Int(max(0, bytes)), batchCapacity: place.batchCapacity)
+        let some = min(max(rowsMax / 32, 1024), Self.evictedMax, Self.evictedBytesMax / memory.rowBytes)
+        evictedMin = max(1, min(some, rowsMax / 4))
     }
 
     /// Whether the layers have changed since they were shown.
@@ -60,6 +85,7 @@ final class RowTier {
     /// The layers have changed: the timers of those that are gone are forgotten, those of the one that has come known.
     func changed(_ chain: [RowLayer], added layer: RowLayer) {
         isStale = true
+        mayMerge = true
         eventTimers.keep(chain)
         processingTimers.keep(chain)
         guard chain.contains(where: { $0 === layer }) else { return }
@@ -79,6 +105,7 @@ final class RowTier {
         guard isStale else { return }
         try cold.show(chain.filter(\.isWritten))
         isStale = false
+        setRowsMax()
     }
 
     // MARK: Restored layers

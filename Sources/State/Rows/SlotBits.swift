@@ -46,6 +46,12 @@ public struct SlotBits: Sendable {
         if word < words.count { words[word] &= ~(1 << UInt64(truncatingIfNeeded: slot & 63)) }
     }
 
+    /// The slots from `64 * index` on, the first one lowest.
+    func word(_ index: Int) -> UInt64 { index < words.count ? words[index] : 0 }
+
+    /// Removes the slots from `64 * index` on.
+    mutating func clear(word index: Int) { if index < words.count { words[index] = 0 } }
+
     public mutating func removeAll() {
         for index in words.indices { words[index] = 0 }
     }

@@ -15,8 +15,10 @@ public final class PageLease: Sendable {
     }
 
     private let held = Guarded(Held())
+    /// Whether what is frozen is read before anything changes: then nothing needs to be shared.
+    let isMomentary: Bool
 
-    init() {}
+    init(isMomentary: Bool = false) { self.isMomentary = isMomentary }
 
     deinit {
         held.withLock { held in
@@ -50,8 +52,9 @@ struct PageSharing {
     @inlinable
     init() {}
 
-    /// Every page there is becomes shared.
+    /// Every page there is becomes shared, unless all is read at once.
     mutating func begin(_ lease: PageLease, pages: Int) {
+        if lease.isMomentary { return }
         self.lease = lease
         isShared = Array(repeating: true, count: pages)
         left = pages

@@ -8,6 +8,7 @@ import ThalwegStorage
 extension TimerQueue: KeyedColumn {
     public func reserve(_ count: Int) {}
     public func isEmpty(_ slot: Int) -> Bool { count(of: slot) == 0 }
+    public var isVacant: Bool { count == 0 }
     public func clear(_ slot: Int) { deleteAll(of: slot) }
 
     /// Freezes the timers; those of one key are put in order when they are written.

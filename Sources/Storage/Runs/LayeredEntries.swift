@@ -50,7 +50,15 @@ struct LayeredEntries<Cursor: EntryCursor> {
     private let isDescending: Bool
     /// Of descending merges, which meet a row's entries before its tombstone: the age of the newest tombstone of a row.
     private let tombstone: (UnsafeRawBufferPointer) throws -> Int64?
-    private var heap: [Int] = []
+    /// What a layer's cursor stands at, lent until it moves on.
+    private struct Head {
+        var key: UnsafeRawBufferPointer
+        /// The first bytes of the key as a number that orders as keys do.
+        var prefix: UInt64
+        let sequence: Int64
+    }
+    private var heads: ContiguousArray<Head> = []
+    private var heap: ContiguousArray<Int> = []
     private var isBegun = false
     private let last = GrowingBuffer()
     private var lastBytes = -1
@@ -145,7 +153,10 @@ struct LayeredEntries<Cursor: EntryCursor> {
     private mutating func begin() throws {
         isBegun = true
         for index in layers.indices {
-            if try layers[index].cursor.next() { heap.append(index) }
+            let isThere = try layers[index].cursor.next()
+            let key = isThere ? layers[index].cursor.key : UnsafeRawBufferPointer(start: nil, count: 0)
+            heads.append(Head(key: key, prefix: key.orderedPrefix, sequence: layers[index].sequence))
+            if isThere { heap.append(index) }
             if let covering = layers[index].cursor.coveringRow {
                 covering.withUnsafeBytes { hide($0, below: layers[index].sequence) }
             }
@@ -155,7 +166,12 @@ struct LayeredEntries<Cursor: EntryCursor> {
 
     private mutating func advance() throws {
         guard let top = heap.first else { return }
-        if try !layers[top].cursor.next() {
+        let cursor = layers[top].cursor
+        if try cursor.next() {
+            let key = cursor.key
+            heads[top].key = key
+            heads[top].prefix = key.orderedPrefix
+        } else {
             heap[0] = heap[heap.count - 1]
             heap.removeLast()
         }
@@ -163,19 +179,20 @@ struct LayeredEntries<Cursor: EntryCursor> {
     }
 
     private func isBefore(_ left: Int, _ right: Int) -> Bool {
-        let order = compare(layers[left].cursor.key, layers[right].cursor.key)
+        let (one, other) = (heads[left], heads[right])
+        if one.prefix != other.prefix { return isDescending ? one.prefix > other.prefix : one.prefix < other.prefix }
+        let order = compare(one.key, other.key)
         if order != 0 { return isDescending ? order > 0 : order < 0 }
-        let (newer, older) = (layers[left].sequence, layers[right].sequence)
-        return newer != older ? newer > older : left < right
+        return one.sequence != other.sequence ? one.sequence > other.sequence : left < right
     }
 
     private mutating func sink(_ start: Int) {
         var place = start
         while true {
             var least = place
-            for child in [2 * place + 1, 2 * place + 2] where child < heap.count && isBefore(heap[child], heap[least]) {
-                least = child
-            }
+            let left = 2 * place + 1
+            if left < heap.count && isBefore(heap[left], heap[least]) { least = left }
+            if left + 1 < heap.count && isBefore(heap[left + 1], heap[least]) { least = left + 1 }
             if least == place { return }
             heap.swapAt(place, least)
             place = least

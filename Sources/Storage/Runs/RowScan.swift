@@ -17,10 +17,21 @@ enum RowScan {
         var matched = 0
         var keyBytes = 0
         while at < end {
-            guard let first = length(&at, end), let rest = length(&at, end), let last = length(&at, end) else {
-                return nil
+            let (first, rest, last): (Int, Int, Int)
+            // Most entries are short, and say nothing of their rows: then each length is one byte.
+            let word = end - at >= 4 ? UInt32(littleEndian: at.loadUnaligned(as: UInt32.self)) : .max
+            if word & 0x80_8081 == 0 {
+                first = Int(word & 0x7F)
+                rest = Int(word &>> 8 & 0x7F)
+                last = Int(word &>> 16 & 0x7F)
+                at += 3
+            } else {
+                guard let one = length(&at, end), let two = length(&at, end), let three = length(&at, end) else {
+                    return nil
+                }
+                if one & 1 != 0 && length(&at, end) == nil { return nil }
+                (first, rest, last) = (one, two, three)
             }
-            if first & 1 != 0 && length(&at, end) == nil { return nil }
             let shared = first &>> 1
             let valueBytes = last &>> 2
             let left = end - at

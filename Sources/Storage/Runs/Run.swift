@@ -14,6 +14,10 @@ public final class Run: Sendable {
     /// Where it lies.
     public let path: String
     public let footer: SegmentFooter
+    /// About how many rows it has: the most that one of its states has, or all entries where that is not known.
+    public let rowCount: Int
+    /// Which rows it surely lacks, if that was noted when it was written.
+    let filter: RowFilter?
     private let fileSystem: any FileSystem
     private let onRelease: (@Sendable (String) -> Void)?
 
@@ -28,16 +32,19 @@ public final class Run: Sendable {
         onRelease: (@Sendable (String) -> Void)? = nil
     ) throws(ThalwegError) {
         let footer = try Snapshot.open(path, file, fileSystem).footer
-        self.init(file, at: path, footer: footer, fileSystem: fileSystem, onRelease: onRelease)
+        self.init(
+            file, at: path, footer: footer, rowCount: nil, filter: nil, fileSystem: fileSystem, onRelease: onRelease)
     }
 
     init(
-        _ file: SegmentFile, at path: String, footer: SegmentFooter, fileSystem: any FileSystem,
-        onRelease: (@Sendable (String) -> Void)?
+        _ file: SegmentFile, at path: String, footer: SegmentFooter, rowCount: Int?, filter: RowFilter?,
+        fileSystem: any FileSystem, onRelease: (@Sendable (String) -> Void)?
     ) {
         self.file = file
         self.path = path
         self.footer = footer
+        self.rowCount = rowCount ?? Int(clamping: footer.entries)
+        self.filter = filter
         self.fileSystem = fileSystem
         self.onRelease = onRelease
     }
@@ -50,18 +57,41 @@ public final class Run: Sendable {
     /// The bytes of its file.
     public var byteCount: Int64 { file.byteCount }
 
+    /// The bytes of memory that finding its blocks takes, and the filter over its rows.
+    public var memoryBytes: Int { footer.blocks.memoryBytes + filterBytes }
+
+    /// The memory that a filter over so many rows takes.
+    public static func filterBytes(forRows rows: Int) -> Int { RowFilter.bytes(forRows: rows) }
+
+    /// For how many rows a filter is that takes no more memory than this.
+    public static func filteredRows(within bytes: Int) -> Int {
+        max(0, bytes / BlockFilter.laneBytes) * BlockFilter.laneBytes * 8 / BlockFilter.bitsPerRow
+    }
+
+    /// The bytes of the filter that it keeps in memory.
+    public var filterBytes: Int { filter?.byteCount ?? 0 }
+
     /// The place of a state in its table; nil when it does not have it.
     public func index(of state: String, operatorName: String) -> Int? {
         footer.states.firstIndex { $0.name == state && $0.operatorName == operatorName }
     }
 
+    /// The names of the states of which it has entries.
+    public var statesWithEntries: Set<String> {
+        Set(zip(footer.states, footer.statistics).compactMap { $1.entries > 0 ? $0.name : nil })
+    }
+
     /// Opens the file for one more reader.
-    func reader() throws(ThalwegError) -> SegmentReader { SegmentReader(try fileSystem.open(path), footer: footer) }
+    public func reader() throws(ThalwegError) -> SegmentReader {
+        SegmentReader(try fileSystem.open(path), footer: footer)
+    }
 
     /// Whether a key's group is one for which the run counts.
+    func holds(_ key: UnsafeRawBufferPointer) -> Bool { file.keyGroups.map { Self.isKey(key, in: $0) } ?? true }
+
+    /// Whether a key's group is one of these.
     @inline(__always)
-    func holds(_ key: UnsafeRawBufferPointer) -> Bool {
-        guard let keyGroups = file.keyGroups else { return true }
-        return key.count >= 2 && keyGroups.contains(Int(key[0]) << 8 | Int(key[1]))
+    static func isKey(_ key: UnsafeRawBufferPointer, in groups: Range<Int>) -> Bool {
+        key.count >= 2 && groups.contains(Int(key[0]) << 8 | Int(key[1]))
     }
 }

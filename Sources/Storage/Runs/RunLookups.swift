@@ -10,22 +10,33 @@ public final class RunLookups {
     private let operatorName: String
     private let states: [String]
     private let cache: BlockCache
-    private var filterBytesLeft: Int
+    private let filterBytesMax: Int
     private var nextNumber: UInt32 = 0
     /// Newest first.
     @exclusivity(unchecked) private var readers: ContiguousArray<RunReader> = []
+    /// What is asked of each run first, side by side.
+    private struct Probe {
+        /// Lent by the run, which a reader holds; nil: it has none.
+        let filter: UnsafeRawBufferPointer?
+        let keyGroups: Range<Int>?
+    }
+    @exclusivity(unchecked) private var probes: ContiguousArray<Probe> = []
+    /// The readers of those runs that may have the row that was asked for last.
+    @exclusivity(unchecked) private var candidates: ContiguousArray<Int> = []
+    @exclusivity(unchecked) private var hash: UInt64 = 0
     /// The blocks of each state in each run: those of run r and state s at `r * states.count + s`.
     @exclusivity(unchecked) private var blocks: ContiguousArray<Range<Int>> = []
 
     /// - Parameters:
     ///   - states: the names of the operator's states: lookups refer to them by index.
     ///   - blockBytesMax: the most bytes of blocks in memory.
-    ///   - filterBytesMax: the most bytes of filters in memory; runs whose filters do not fit are read without.
+    ///   - filterBytesMax: the most bytes of filters in memory, with those that runs keep; runs whose filters do not
+    ///     fit are read without.
     public init(operatorName: String, states: [String], blockBytesMax: Int, filterBytesMax: Int) {
         self.operatorName = operatorName
         self.states = states
         cache = BlockCache(bytesMax: blockBytesMax)
-        filterBytesLeft = filterBytesMax
+        self.filterBytesMax = filterBytesMax
     }
 
     /// The runs that are looked into.
@@ -35,8 +46,8 @@ public final class RunLookups {
     ///
     /// - Throws: kind `input` when a file is not there; then nothing has changed.
     public func use(_ runs: RunSet) throws {
-        var left = filterBytesLeft
-        for reader in readers where !runs.runs.contains(where: { $0 === reader.run }) { left += reader.filterBytes }
+        var left = filterBytesMax - runs.runs.reduce(0) { $0 + $1.filterBytes }
+        for reader in readers where runs.runs.contains(where: { $0 === reader.run }) { left -= reader.filterBytes }
         var next: ContiguousArray<RunReader> = []
         for run in runs.runs {
             if let known = readers.first(where: { $0.run === run }) {
@@ -47,13 +58,13 @@ public final class RunLookups {
             }
         }
         readers = next
+        probes = ContiguousArray(runs.runs.map { Probe(filter: $0.filter?.bytes, keyGroups: $0.file.keyGroups) })
         blocks = ContiguousArray(
             runs.runs.flatMap { run in
                 states.map { state in
                     run.index(of: state, operatorName: operatorName).map(run.footer.blocks.range) ?? 0..<0
                 }
             })
-        filterBytesLeft = left
         self.runs = runs
     }
 
@@ -67,17 +78,39 @@ public final class RunLookups {
     ///   - buffer: gets the entries that are there, in order of what follows the row in their keys.
     /// - Returns: whether there are any.
     public func find(_ state: Int, row: UnsafeRawBufferPointer, into buffer: RowBuffer) throws -> Bool {
+        select(row)
+        return try findSelected(state, row: row, into: buffer)
+    }
+
+    /// Asks for a row: the next lookups are of this one.
+    ///
+    /// - Returns: whether any run may have it.
+    @discardableResult
+    public func select(_ row: UnsafeRawBufferPointer) -> Bool {
+        hash = row.checksum
+        candidates.removeAll(keepingCapacity: true)
+        for index in probes.indices {
+            if let filter = probes[index].filter, !BlockFilter.mightContain(hash, in: filter) { continue }
+            if let groups = probes[index].keyGroups, !Run.isKey(row, in: groups) { continue }
+            candidates.append(index)
+        }
+        return !candidates.isEmpty
+    }
+
+    /// Finds what the runs have of the row that was selected.
+    ///
+    /// - Parameters:
+    ///   - state: its place among the states.
+    ///   - row: the row.
+    ///   - buffer: gets the entries that are there, in order of what follows the row in their keys.
+    /// - Returns: whether there are any.
+    public func findSelected(_ state: Int, row: UnsafeRawBufferPointer, into buffer: RowBuffer) throws -> Bool {
         buffer.removeAll()
-        let hash = row.checksum
-        var place = state
         var found = 0
-        for index in readers.indices {
-            let range = blocks[place]
-            place &+= states.count
+        for index in candidates {
+            let range = blocks[index &* states.count &+ state]
             if range.isEmpty { continue }
-            let reader = readers[index]
-            guard reader.run.holds(row) else { continue }
-            try reader.find(row, hash: hash, in: range, cache, into: buffer)
+            try readers[index].find(row, hash: hash, in: range, cache, into: buffer)
             if buffer.spans.count == found { continue }
             buffer.starts.append(found)
             // The row's own bytes are the key of its tombstone, or of its only entry: nothing older counts.
@@ -109,5 +142,7 @@ public final class RunLookups {
     public var cacheCounts: (hits: Int, misses: Int) { (cache.hits, cache.misses) }
 
     /// The bytes that blocks and filters take now.
-    public var bytesUsed: Int { cache.bytesUsed + readers.reduce(0) { $0 + $1.filterBytes } }
+    public var bytesUsed: Int {
+        cache.bytesUsed + readers.reduce(0) { $0 + $1.filterBytes + $1.run.filterBytes }
+    }
 }

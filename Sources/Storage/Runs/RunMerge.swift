@@ -21,6 +21,7 @@ public final class RunMerge {
     private let isOldest: Bool
     private let filter: (StateDescriptor) -> Filter?
     private let writer: SegmentWriter
+    private let rowFilter: RowFilter?
     private var nextState = 0
     private var entries: LayeredEntries<SegmentCursor>?
     private var keeps: Filter?
@@ -51,7 +52,9 @@ public final class RunMerge {
         sources = try runs.map { ($0, try $0.reader()) }
         states = Self.states(of: runs).filter(isWanted)
         output = LateOutput(target.path, fileSystem)
-        writer = try SegmentWriter(output, states: states, options: target.options, isCancelled: isCancelled)
+        rowFilter = target.makeFilter()
+        writer = try SegmentWriter(
+            output, states: states, options: target.options, noting: rowFilter, isCancelled: isCancelled)
     }
 
     deinit { if !isOver { cancel() } }
@@ -137,6 +140,6 @@ public final class RunMerge {
         if target.isDurable { try output.sync() }
         output.close()
         isOver = true
-        result = written.map { Run($0, writer.byteCount, target, fileSystem) }
+        result = written.map { Run($0, writer, target, rowFilter, fileSystem) }
     }
 }

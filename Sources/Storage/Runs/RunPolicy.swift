@@ -3,17 +3,18 @@
 
 /// Decides from the sizes of the runs of a subtask, newest first, which of them are merged (FLIP-50 d3, d5).
 ///
-/// Two rules, both about the newest runs, so that what is merged is always side by side:
-/// 1. A run that is no larger than all newer ones together is merged with them: sizes double at least from each run to
-///    the next older one, and what is out of date takes at most as much room again as the oldest run.
-/// 2. Are there more than ``runsMax``, as many of the newest are merged as cost the fewest bytes for the square of how
+/// Three rules, all about the newest runs, so that what is merged is always side by side:
+/// 1. When all others together are as large as the oldest run, all are merged: what is out of date takes at most as much
+///    room again.
+/// 2. A run is merged with all newer ones when they together are ``fanIn`` minus one times as large: of runs of one size
+///    as many are gathered before they are made one.
+/// 3. Are there more than ``runsMax``, as many of the newest are merged as cost the fewest bytes for the square of how
 ///    many runs that spares.
-///
-/// Ten thousand flushes of one size that change nothing twice are written 8.5 times on average with at most 8 runs; no
-/// way to do it with 8 runs is below 8. A state of 200 flushes that are written over and over: 5.4 times.
 public struct RunPolicy: Hashable, Sendable {
+    /// How many runs of one size are made one. More of them are written less often, and looked into more.
+    public var fanIn = 8
     /// The most runs that are left alone: each is one more place to look for a row in.
-    public var runsMax = 8
+    public var runsMax = 20
 
     public init() {}
 
@@ -26,7 +27,8 @@ public struct RunPolicy: Hashable, Sendable {
         var sum = byteCounts[0]
         var end = 0
         for index in 1..<byteCounts.count {
-            if byteCounts[index] <= sum { end = index + 1 }
+            let isOldest = index == byteCounts.count - 1 && index >= fanIn - 1
+            if byteCounts[index] <= (isOldest ? sum : sum / Int64(fanIn - 1)) { end = index + 1 }
             sum += byteCounts[index]
         }
         if end > 0 { return 0..<end }

@@ -22,13 +22,15 @@ final class RunReader {
         reader = try run.reader()
         index = run.footer.blocks
         cacheKey = UInt64(number) << 32
+        // What the run keeps itself tells as much, sooner.
+        guard run.filter == nil else { return }
         let wanted = RunFilters.bytes(for: index)
         guard wanted > 0, wanted <= filterBytes else { return }
         filterBytes -= wanted
         filters = RunFilters(index)
     }
 
-    /// The bytes that filters take.
+    /// The bytes that the filters of its blocks take.
     var filterBytes: Int { filters == nil ? 0 : RunFilters.bytes(for: index) }
 
     /// Adds the entries that the run has of a row.

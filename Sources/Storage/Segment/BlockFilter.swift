@@ -19,13 +19,17 @@ enum BlockFilter {
         let lanes = max(1, (hashes.count * bitsPerRow + 255) / 256)
         var filter = [UInt8](repeating: 0, count: lanes * laneBytes)
         filter.withUnsafeMutableBytes { filter in
-            for hash in hashes {
-                let start = lane(of: hash, of: lanes)
-                let lane = filter.loadUnaligned(fromByteOffset: start, as: Lane.self) | bits(of: hash)
-                filter.storeBytes(of: lane, toByteOffset: start, as: Lane.self)
-            }
+            for hash in hashes { insert(hash, in: filter) }
         }
         return filter
+    }
+
+    /// Adds a row to a filter.
+    @inline(__always)
+    static func insert(_ hash: UInt64, in filter: UnsafeMutableRawBufferPointer) {
+        let start = lane(of: hash, of: filter.count / laneBytes)
+        let lane = filter.loadUnaligned(fromByteOffset: start, as: Lane.self) | bits(of: hash)
+        filter.storeBytes(of: lane, toByteOffset: start, as: Lane.self)
     }
 
     /// False only if no row of the filter has this hash.

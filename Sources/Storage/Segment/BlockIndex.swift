@@ -25,6 +25,8 @@ struct BlockIndex: Hashable, Sendable, RandomAccessCollection {
     /// The first 8 bytes of the first keys as numbers that order as keys do: a search looks at nothing else until they
     /// are equal.
     private var prefixes: ContiguousArray<UInt64> = []
+    /// The 8 bytes after those, in the same way: most keys are no longer.
+    private var middles: ContiguousArray<UInt64> = []
     /// The first keys, one after another, and where each ends.
     private var keys: ContiguousArray<UInt8> = []
     private var keyEnds: ContiguousArray<UInt32> = []
@@ -38,8 +40,15 @@ struct BlockIndex: Hashable, Sendable, RandomAccessCollection {
     mutating func append(_ block: Block, firstKey: UnsafeRawBufferPointer) {
         blocks.append(block)
         prefixes.append(firstKey.orderedPrefix)
+        middles.append(firstKey.orderedMiddle)
         keys.append(contentsOf: firstKey)
         keyEnds.append(UInt32(keys.count))
+    }
+
+    /// What it takes in memory.
+    var memoryBytes: Int {
+        blocks.capacity * MemoryLayout<Block>.stride + (prefixes.capacity + middles.capacity) * 8 + keys.capacity
+            + keyEnds.capacity * 4
     }
 
     func firstKey(of index: Int) -> [UInt8] { withFirstKey(of: index) { Array($0) } }
@@ -64,14 +73,15 @@ struct BlockIndex: Hashable, Sendable, RandomAccessCollection {
         let prefix = key.orderedPrefix
         let low = prefixes.firstIndex(in: range, fromWhere: { $0 >= prefix })
         if low == range.upperBound || prefixes[low] != prefix { return low }
-        // Of some the first 8 bytes are the same.
-        var start = low
-        var end = range.upperBound
+        // Of some the first 8 bytes are the same, and of few 8 more.
+        let after = key.orderedMiddle
+        let same = low..<prefixes.firstIndex(in: low..<range.upperBound, fromWhere: { $0 > prefix })
+        var start = middles.firstIndex(in: same, fromWhere: { $0 >= after })
+        if start == same.upperBound || middles[start] != after { return start }
+        var end = middles.firstIndex(in: start..<same.upperBound, fromWhere: { $0 > after })
         while start < end {
             let middle = start &+ (end &- start) / 2
-            let isBelow =
-                prefixes[middle] == prefix && withFirstKey(of: middle) { compare($0, key) < 0 }
-            if isBelow { start = middle &+ 1 } else { end = middle }
+            if withFirstKey(of: middle, { compare($0, key) < 0 }) { start = middle &+ 1 } else { end = middle }
         }
         return start
     }
@@ -81,7 +91,8 @@ struct BlockIndex: Hashable, Sendable, RandomAccessCollection {
     @inline(__always)
     func block(in range: Range<Int>, for key: UnsafeRawBufferPointer) -> Int {
         let next = first(in: range, notBelow: key)
-        if next < range.upperBound && withFirstKey(of: next, { compare($0, key) == 0 }) { return next }
+        let mayBegin = next < range.upperBound && prefixes[next] == key.orderedPrefix
+        if mayBegin && withFirstKey(of: next, { compare($0, key) == 0 }) { return next }
         return Swift.max(range.lowerBound, next &- 1)
     }
 }
@@ -105,6 +116,10 @@ extension ContiguousArray {
 }
 
 extension UnsafeRawBufferPointer {
+    /// The 8 bytes after the first 8, the first one highest, zeros where there are none.
+    @inline(__always)
+    var orderedMiddle: UInt64 { count <= 8 ? 0 : UnsafeRawBufferPointer(rebasing: self[8...]).orderedPrefix }
+
     /// The first 8 bytes, the first one highest, zeros where there are none.
     @inline(__always)
     var orderedPrefix: UInt64 {

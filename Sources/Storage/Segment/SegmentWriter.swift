@@ -10,6 +10,11 @@ import ThalwegBase
 public final class SegmentWriter: EntryWriter {
     private let output: any FileOutput
     private let hasFilters: Bool
+    /// Takes the rows of all states.
+    private let rowFilter: RowFilter?
+    @exclusivity(unchecked) private var stateRows = 0
+    /// The most rows that a state has, of a segment with filters.
+    private(set) var rowsMax = 0
     private let blockBytes: Int
     private let compressor: BlockCompressor
     private let isCancelled: () -> Bool
@@ -47,10 +52,19 @@ public final class SegmentWriter: EntryWriter {
     ///   - states: the table of states; entries refer to them by index. States without entries may be listed.
     ///   - isCancelled: asked once a block; when it says so, the writer throws `CancellationError`.
     /// - Throws: a `ThalwegError` of kind `job` for options that cannot be.
-    public init(
+    public convenience init(
         _ output: any FileOutput, states: [StateDescriptor], options: SegmentOptions = SegmentOptions(),
         isCancelled: @escaping () -> Bool = { false }
     ) throws(ThalwegError) {
+        try self.init(output, states: states, options: options, noting: nil, isCancelled: isCancelled)
+    }
+
+    /// - Parameter rowFilter: takes the rows of all states, if the segment has filters.
+    init(
+        _ output: any FileOutput, states: [StateDescriptor], options: SegmentOptions, noting rowFilter: RowFilter?,
+        isCancelled: @escaping () -> Bool
+    ) throws(ThalwegError) {
+        self.rowFilter = rowFilter
         guard states.count <= SegmentFormat.statesMax, (1...(16 << 20)).contains(options.blockBytes) else {
             throw ThalwegError(
                 .job, "a segment cannot be written like that",
@@ -126,7 +140,10 @@ public final class SegmentWriter: EntryWriter {
         blockEntries &+= 1
         stateBytes &+= key.count &+ value.count
         if hasFilters && !(isSameRow && rowBytes == lastRowBytes) {
-            hashes.append(UnsafeRawBufferPointer(rebasing: key[..<rowBytes]).checksum)
+            let hash = UnsafeRawBufferPointer(rebasing: key[..<rowBytes]).checksum
+            hashes.append(hash)
+            stateRows &+= 1
+            rowFilter?.insert(hash)
         }
         lastRowBytes = rowBytes
         if plainBytes >= blockBytes { try endBlock() }
@@ -148,6 +165,8 @@ public final class SegmentWriter: EntryWriter {
 
     private func endState() throws {
         try endBlock()
+        rowsMax = max(rowsMax, stateRows)
+        stateRows = 0
         guard lastKeyBytes >= 0 else {
             stateBytes = 0
             tombstones = 0

@@ -10,12 +10,17 @@ extension CheckpointStore {
 
     /// Writes states as a run, without waiting for the disk: ``syncRun(_:)`` makes it durable.
     ///
-    /// - Parameter path: relative to the root, one that no file has: see ``RunNames``.
+    /// - Parameters:
+    ///   - path: relative to the root, one that no file has: see ``RunNames``.
+    ///   - filteredRows: for how many rows a filter is kept in memory; nil: none.
     /// - Returns: nil when there are no entries; then there is no file either.
     public func writeRun(
-        _ path: String, operators: [String], subtask: Int, parts: [StatePart], options: SegmentOptions
-    ) throws -> SegmentFile? {
-        try write(path, operators, subtask, parts, options, isCancelled: { false }) { _ in }
+        _ path: String, operators: [String], subtask: Int, sequence: Int64, parts: [StatePart], filteredRows: Int?
+    ) throws -> Run? {
+        let target = RunTarget(
+            path: root + "/" + path, listedAs: path, operators: operators, subtask: subtask, sequence: sequence,
+            filteredRows: filteredRows)
+        return try Run.write(parts, to: target, fileSystem: fileSystem)
     }
 
     /// Makes a file that was written here survive a loss of power, but for its name: ``complete(_:)`` sees to that.
@@ -31,13 +36,14 @@ extension CheckpointStore {
     /// - Parameters:
     ///   - path: of the new run, relative to the root.
     ///   - isOldest: whether nothing lies below them.
+    ///   - filteredRows: for how many rows a filter is kept in memory; nil: none.
     public func merge(
         _ runs: [Run], isOldest: Bool, as path: String, operators: [String], subtask: Int, keyGroups: Range<Int>,
-        filter: @escaping (StateDescriptor) -> RunMerge.Filter?
+        filteredRows: Int?, filter: @escaping (StateDescriptor) -> RunMerge.Filter?
     ) throws -> RunMerge {
         let target = RunTarget(
             path: root + "/" + path, listedAs: path, operators: operators, subtask: subtask,
-            sequence: runs.first?.sequence ?? 0)
+            sequence: runs.first?.sequence ?? 0, filteredRows: filteredRows)
         return try RunMerge(
             runs, isOldest: isOldest, to: target, fileSystem: fileSystem, keyGroups: keyGroups, filter: filter)
     }

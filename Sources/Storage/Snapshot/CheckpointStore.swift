@@ -127,47 +127,30 @@ public struct CheckpointStore: Sendable {
         checkpoint: Int64, name: String, operators: [String], subtask: Int, parts: [StatePart],
         isCancelled: @Sendable () -> Bool
     ) throws -> SegmentFile? {
-        let path = try newPath(checkpoint, name)
-        return try write(path, operators, subtask, parts, options, isCancelled: isCancelled) { try $0.sync() }
+        try writeLayer(
+            checkpoint: checkpoint, name: name, operators: operators, subtask: subtask, parts: parts,
+            isCancelled: isCancelled)?.file
     }
 
-    /// - Parameter finish: called when everything has been written, before the file is closed.
-    func write(
-        _ path: String, _ operators: [String], _ subtask: Int, _ parts: [StatePart], _ options: SegmentOptions,
-        isCancelled: @Sendable () -> Bool, finish: (any FileOutput) throws -> Void
-    ) throws -> SegmentFile? {
-        let parts = parts.sorted {
-            ($0.descriptor.operatorName, $0.descriptor.name) < ($1.descriptor.operatorName, $1.descriptor.name)
-        }
-        for (part, next) in zip(parts, parts.dropFirst())
-        where part.descriptor.operatorName == next.descriptor.operatorName
-            && part.descriptor.name == next.descriptor.name
-        {
-            throw ThalwegError(
-                .bug, "an operator gives a state twice",
-                detail: "state '\(part.descriptor.name)' of '\(part.descriptor.operatorName)'")
-        }
-        let output = LateOutput(root + "/" + path, fileSystem)
-        do {
-            return try withoutActuallyEscaping(isCancelled) { isCancelled in
-                let writer = try SegmentWriter(
-                    output, states: parts.map(\.descriptor), options: options, isCancelled: isCancelled)
-                for (index, part) in parts.enumerated() {
-                    if isCancelled() { throw CancellationError() }
-                    try writer.begin(state: index)
-                    try part.write(to: writer)
-                }
-                guard let (footer, checksum) = try writer.finishUnlessEmpty() else { return nil }
-                try finish(output)
-                output.close()
-                return SegmentFile(
-                    path: path, byteCount: writer.byteCount, checksum: checksum.hex, entries: Int64(footer.entries),
-                    operators: operators, subtask: subtask)
-            }
-        } catch {
-            output.close()
-            if output.isThere { fileSystem.remove(root + "/" + path) }
-            throw error
+    /// Writes the states of one subtask as ``writeSegment(checkpoint:name:operators:subtask:parts:isCancelled:)`` does.
+    ///
+    /// - Parameters:
+    ///   - sequence: its age among the layers of its operators.
+    ///   - options: how; nil: as other files of checkpoints.
+    ///   - filteredRows: for how many rows a filter is kept in memory; nil: none.
+    /// - Returns: what was written, open for looking up rows.
+    public func writeLayer(
+        checkpoint: Int64, name: String, operators: [String], subtask: Int, sequence: Int64 = 0, parts: [StatePart],
+        options: SegmentOptions? = nil, filteredRows: Int? = nil, isCancelled: @Sendable () -> Bool
+    ) throws -> Run? {
+        let path = try newPath(checkpoint, name)
+        var target = RunTarget(
+            path: root + "/" + path, listedAs: path, operators: operators, subtask: subtask, sequence: sequence)
+        target.options = options ?? self.options
+        target.isDurable = true
+        target.filteredRows = filteredRows
+        return try withoutActuallyEscaping(isCancelled) { isCancelled in
+            try Run.write(parts, to: target, fileSystem: fileSystem, isCancelled: isCancelled)
         }
     }
 
