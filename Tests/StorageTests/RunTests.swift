@@ -77,6 +77,39 @@ import ThalwegTesting
         #expect(refused > Int(run.byteCount) / 2)
     }
 
+    // MARK: Walks
+
+    /// A walk that is told where to go stands at the first key that is not before it.
+    @Test(arguments: 0..<20) func walksAdvanceToKeys(seed: UInt64) throws {
+        var random = SeededRandom(seed: seed)
+        let disk = MemoryFileSystem()
+        let (old, new) = (random.layer(60, isMap: true), random.layer(60, isMap: true))
+        let expected = NaiveLayers(layers: [new, old]).merged
+        let lookups = RunLookups(operatorName: "op", states: ["m"], blockBytesMax: 0, filterBytesMax: 0)
+        try lookups.use(RunSet([try run(disk, "old", 1, old), try run(disk, "new", 2, new)]))
+        let walk = lookups.entries(0)
+        let wanted = (old + new).map(\.key).filter { _ in random.below(3) == 0 }
+            .sorted { $0.lexicographicallyPrecedes($1) }
+        for key in wanted {
+            let next = expected.first { !$0.key.lexicographicallyPrecedes(key) }
+            let isThere = try key.withUnsafeBytes { try walk.advance(to: $0) }
+            #expect(isThere == (next?.key == key), "seed \(seed)")
+            #expect(Array(walk.key) == next?.key ?? [], "seed \(seed)")
+        }
+    }
+
+    /// A file says which panes it has, a state as a whole does not.
+    @Test func aFileKnowsItsPanes() {
+        var state = descriptor("op", "panes", .pane)
+        state.paneStarts = [-700, 0, 700]
+        #expect(state.paneStarts == [-700, 0, 700])
+        #expect(state.ofAllFiles == descriptor("op", "panes", .pane))
+        for text in ["", "1 x", "2 1", "1 1"] {
+            state.properties[StateDescriptor.paneStartsName] = text
+            #expect(state.paneStarts == nil, "\(text)")
+        }
+    }
+
     // MARK: Merges
 
     @Test func tombstonesGoWithTheOldest() throws {

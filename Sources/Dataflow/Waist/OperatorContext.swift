@@ -123,6 +123,14 @@ public final class OperatorContext {
         self.commits = commits
     }
 
+    /// Whose rows and panes the operator's are.
+    public var rowOwner: RowOwner {
+        RowOwner(
+            operatorName: name, subtask: subtask,
+            keyGroups: KeyGroup.range(subtask: subtask, maxParallelism: maxParallelism, parallelism: parallelism),
+            maxParallelism: maxParallelism)
+    }
+
     /// The typed main output; one that swallows everything when nobody reads it.
     @inlinable
     public func mainOutlet<Element>(of type: Element.Type = Element.self) -> Inlet<Element> {

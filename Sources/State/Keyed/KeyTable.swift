@@ -79,6 +79,11 @@ public final class KeyTable<Key: Hashable> {
     @inlinable @inline(__always)
     static func stored(_ hash: UInt64) -> UInt64 { hash == .max ? .max &- 1 : hash }
 
+    /// The bytes of the table, without what keys refer to.
+    public var byteCount: Int {
+        (mask + 1) * 8 + keys.capacity * MemoryLayout<Key>.stride + hashes.byteCount
+    }
+
     // MARK: One key
 
     /// The slot of a key, or nil.

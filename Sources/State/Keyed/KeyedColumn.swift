@@ -15,6 +15,8 @@ public protocol KeyedColumn: AnyObject {
     func clear(_ slot: Int)
     /// Where the slots lie, for prefetching; nil when the column is sparse. Asked again after each `reserve`.
     var slotMemory: SlotMemory? { get }
+    /// How many bytes the column has for each slot.
+    var slotBytes: Int { get }
     /// Whether all that the column holds for a slot lies in the slot itself.
     var isInline: Bool { get }
     /// Whether the column surely holds nothing for any slot.
@@ -34,6 +36,7 @@ public protocol KeyedColumn: AnyObject {
 
 extension KeyedColumn {
     public var slotMemory: SlotMemory? { nil }
+    public var slotBytes: Int { slotMemory?.stride ?? 8 }
     public var emptyCheck: ((Int) -> Bool)? { nil }
     public var isInline: Bool { false }
     public var isVacant: Bool { false }

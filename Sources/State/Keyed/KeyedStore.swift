@@ -19,6 +19,8 @@ open class AnyKeyedStore {
     @exclusivity(unchecked) @usableFromInline final var storedIsTiered = false
     /// Which rows stay in memory; nil: all do.
     final var tier: RowTier?
+    /// Says what rows at rest need to hold no more, as of now; asked when files are made one.
+    public final var mergeFilter: (() -> MergeFilter)?
     /// What time it is for state that expires; set before such a state is bound.
     public final var time: StateTime?
     /// The states with a time to live.
@@ -39,6 +41,9 @@ open class AnyKeyedStore {
         if storedIsLayered { noteChanged(slot) }
         storedSlot = slot
     }
+
+    /// Makes a slot writable that may be nobody's, and changes no row.
+    public final func open(_ slot: Int) { if sharing.left > 0 { thaw(slot) } }
 
     /// Whether a batch that was resolved is to be noted.
     @inlinable public final var isLayered: Bool { storedIsLayered }

@@ -103,6 +103,9 @@ public struct PagedColumn<Value>: ~Copyable {
 
     @inlinable public var capacity: Int { pages.capacity }
 
+    /// The bytes of the slots, without what values refer to.
+    public var byteCount: Int { capacity * MemoryLayout<Value>.stride }
+
     /// Where slots lie, without their type.
     @inlinable public var memory: SlotMemory { pages.memory }
 

@@ -70,7 +70,7 @@ extension KeyedStore {
     /// Sends rows to rest if there are more than fit.
     public func makeRoom() throws {
         guard let tier, let layers else { return }
-        try tier.tend(layers)
+        try tier.tend(layers, filter: mergeFilter)
         try tier.refresh(layers.chain)
         if tier.isMeasureDue(rowCount: table.count) { try measure(tier, layers.owner) }
         tier.notesHeat = tier.hasCold || table.count > tier.rowsMax / 2
@@ -96,7 +96,7 @@ extension KeyedStore {
         let counter = ByteCounter()
         let inline = Set(columns.filter { $0.column.isInline }.map(\.name))
         for part in parts where !inline.contains(part.descriptor.name) { try part.write(to: counter) }
-        let strides = columns.map { $0.column.slotMemory?.stride ?? 8 }
+        let strides = columns.map { $0.column.slotBytes }
         tier.measure(
             RowMemory(strides: strides + [MemoryLayout<Key>.stride, 8], encodedBytes: counter.bytes / count),
             rowCount: table.count)

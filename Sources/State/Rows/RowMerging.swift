@@ -5,6 +5,9 @@ import Synchronization
 import ThalwegBase
 import ThalwegStorage
 
+/// What stays of a state when files are made one; nil: everything.
+public typealias MergeFilter = @Sendable (StateDescriptor) -> RunMerge.Filter?
+
 /// Several layers of one store on their way to being one.
 final class RowMerging: Sendable {
     private enum Outcome {
@@ -30,10 +33,12 @@ final class RowMerging: Sendable {
     private let background: @Sendable (@escaping @Sendable () -> Void) -> Void
     private let outcome = Guarded<Outcome>(.running)
 
-    /// - Parameter filterBytesMax: for a filter over the rows of all.
+    /// - Parameters:
+    ///   - filterBytesMax: for a filter over the rows of all.
+    ///   - filter: what stays of a state; nil: everything.
     init(
         _ layers: [RowLayer], _ runs: [Run], isOldest: Bool, _ owner: RowOwner, in place: RowPlace,
-        filterBytesMax: Int
+        filterBytesMax: Int, filter: MergeFilter? = nil
     ) throws {
         self.layers = layers
         background = place.background
@@ -48,7 +53,7 @@ final class RowMerging: Sendable {
                 keyGroups: owner.keyGroups,
                 filteredRows: Self.filteredRows(rowCount, filterBytesMax),
                 filter: { state in
-                    guard let noting = notes.first(where: { $0.state == state.name }) else { return nil }
+                    guard let noting = notes.first(where: { $0.state == state.name }) else { return filter?(state) }
                     // A timer that cannot be read is damage, which whoever restores it is told.
                     return { key, _ in
                         try? noting.add(key)
@@ -105,7 +110,9 @@ extension RowTier {
     private static let mergesMax = 3
 
     /// Takes over layers that have become one, and sees to it that there are not too many.
-    func tend(_ layers: RowLayers) throws {
+    ///
+    /// - Parameter filter: asked when layers begin to be merged.
+    func tend(_ layers: RowLayers, filter: (() -> MergeFilter)?) throws {
         for merge in merging { try land(merge, layers) }
         guard mayMerge, !isStale, merging.count < Self.mergesMax else { return }
         mayMerge = false
@@ -121,7 +128,7 @@ extension RowTier {
         let kept = cold.filterBytes - runs[range].reduce(0) { $0 + $1.filterBytes }
         let merge = try RowMerging(
             chosen, Array(runs[range]), isOldest: chosen.first === layers.chain.first, layers.owner, in: place,
-            filterBytesMax: Int(Double(place.budgetBytes) * Self.filterShare) - kept)
+            filterBytesMax: Int(Double(place.budgetBytes) * Self.filterShare) - kept, filter: filter?())
         merging.append(merge)
         merge.begin()
     }

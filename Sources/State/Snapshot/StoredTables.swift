@@ -39,7 +39,8 @@ public struct StoredTables<Key: Hashable & Codable & Sendable, Value: Codable & 
         stored = try StoredType()
     }
 
-    private func describe(_ name: String, of operatorName: String) -> StateDescriptor {
+    /// How snapshots describe the state.
+    public func describe(_ name: String, of operatorName: String) -> StateDescriptor {
         StateDescriptor(
             operatorName: operatorName, name: name, kind: .pane, key: type.schema,
             userKey: RecordSchema(root: .scalar(.time)), value: stored.schema, properties: properties)
@@ -53,9 +54,18 @@ public struct StoredTables<Key: Hashable & Codable & Sendable, Value: Codable & 
     }
 
     /// A part of kind `.pane` with the entries of all tables.
-    public func part(_ name: String, of operatorName: String, maxParallelism: Int, _ tables: [Frozen]) -> StatePart {
+    ///
+    /// - Parameters:
+    ///   - isFile: whether they become a file of their own, which says what panes it has.
+    ///   - below: what older files have of them: the entries written hold that too.
+    public func part(
+        _ name: String, of operatorName: String, maxParallelism: Int, _ tables: [Frozen], isFile: Bool = false,
+        over below: PanesBelow? = nil
+    ) -> StatePart {
         let raw = tables.map { RawTable($0) }
-        return StatePart(describe(name, of: operatorName)) { [encoder = encoder.raw, values = stored.raw] writer in
+        var descriptor = describe(name, of: operatorName)
+        if isFile { descriptor.paneStarts = tables.map(\.start) }
+        return StatePart(descriptor) { [encoder = encoder.raw, values = stored.raw] writer in
             var places: [Int] = []
             for (index, table) in raw.enumerated() { table.keys.forEach { places.append(index << 32 | $0) } }
             let order = try KeyOrder.make(
@@ -69,15 +79,73 @@ public struct StoredTables<Key: Hashable & Codable & Sendable, Value: Codable & 
                     try encoder.encode(table.keys.address(place & 0xFFFF_FFFF), into: &bytes)
                     bytes.appendOrdered(table.start)
                 })
+            let old = try below?.open()
             var bytes = ByteWriter()
             for rank in 0..<order.count {
                 order.prefetch(after: rank) { raw[$0 >> 32].values.address($0 & 0xFFFF_FFFF) }
                 let place = order.places[rank]
+                let value = raw[place >> 32].values.address(place & 0xFFFF_FFFF)
                 bytes.removeAll()
-                _ = try values.encode(raw[place >> 32].values.address(place & 0xFFFF_FFFF), into: &bytes)
-                try order.withKey(rank) { key in try bytes.withBytes { try writer.add(key: key, value: $0) } }
+                try order.withKey(rank) { key in
+                    if let below, let old, try old.advance(to: key) {
+                        try below.merge(old.value, value, &bytes)
+                    } else {
+                        _ = try values.encode(value, into: &bytes)
+                    }
+                    try bytes.withBytes { try writer.add(key: key, value: $0) }
+                }
             }
         }
+    }
+
+    // MARK: Entries at rest
+
+    /// The bytes that what slots refer to takes in files; 0 when all lies in the slots themselves.
+    ///
+    /// - Parameters:
+    ///   - slotsMax: how many slots are looked at.
+    ///   - bytesMax: after so many bytes no further slots are looked at.
+    /// - Returns: the bytes, and how many slots were looked at.
+    public func measure(
+        _ keys: KeyTable<Key>, _ values: borrowing PagedColumn<Value>, from first: Int, slotsMax: Int, bytesMax: Int
+    ) throws -> (bytes: Int, slots: Int) {
+        var bytes = ByteWriter()
+        var (slot, count) = (first, 0)
+        let limit = keys.slotLimit
+        while count < min(slotsMax, limit), bytes.count < bytesMax {
+            if slot >= limit { slot = 0 }
+            if keys.isUsed(slot) {
+                if !_isPOD(Key.self) { try encoder.encode(keys.key(at: slot), into: &bytes) }
+                if !_isPOD(Value.self) { _ = try stored.raw.encode(values.address(slot), into: &bytes) }
+            }
+            count += 1
+            slot += 1
+        }
+        return (bytes.count, count)
+    }
+
+    /// The key of a stored entry, with its hash.
+    public func key(of bytes: UnsafeRawBufferPointer) throws -> (key: Key, hash: UInt64) {
+        var reader = ByteReader(bytes)
+        _ = try reader.read(UInt16.self)
+        let key = try encoder.decode(&reader)
+        return (key, hasher.hash(key))
+    }
+
+    /// The value of a stored entry.
+    public func value(of bytes: UnsafeRawBufferPointer) throws -> Value { try stored.codec.decode(bytes) }
+
+    /// Appends a value as it is stored.
+    public func encode(_ value: Value, into bytes: inout ByteWriter) throws { try stored.encode(value, into: &bytes) }
+
+    /// Appends the key of an entry as it is stored.
+    public func encode(
+        _ key: Key, hash: UInt64, start: Int64, maxParallelism: Int, into bytes: inout ByteWriter
+    ) throws {
+        let group = KeyGroup.of(hash: hash, maxParallelism: maxParallelism)
+        bytes.append(UInt16(truncatingIfNeeded: group).bigEndian)
+        try encoder.encode(key, into: &bytes)
+        bytes.appendOrdered(start)
     }
 
     /// Calls `body` with the key, its hash, the window start and the value of each entry, window starts in no order.

@@ -10,6 +10,7 @@ public final class RunEntries {
     private var ascending: LayeredEntries<SegmentCursor>?
     private var descending: LayeredEntries<DescendingCursor>?
     private var current: (any EntryCursor)?
+    private var isBegun = false
 
     init(_ readers: [(reader: RunReader, state: Int)], from: [UInt8]?, to: [UInt8]?, isDescending: Bool) {
         let readers = readers.filter { reader, state in
@@ -39,9 +40,24 @@ public final class RunEntries {
     ///
     /// - Throws: kind `corrupt`, with the file, the place and the reason.
     public func next() throws -> Bool {
+        isBegun = true
         current = try ascending?.next()
         if descending != nil { current = try descending?.next() }
         return current != nil
+    }
+
+    /// Moves on to the first entry whose key is not before this one, if it does not stand there. Of walks in ascending
+    /// order.
+    ///
+    /// - Returns: whether the entry is that of the key.
+    public func advance(to wanted: UnsafeRawBufferPointer) throws -> Bool {
+        if !isBegun { _ = try next() }
+        while current != nil {
+            let order = compare(key, wanted)
+            if order >= 0 { return order == 0 }
+            _ = try next()
+        }
+        return false
     }
 
     /// The key. Lent until the next call of ``next()``; empty before the first and after the last entry.

@@ -48,7 +48,7 @@ public final class RestoredSnapshotState: RestoredState {
                     throw Snapshot.damage(
                         path, "state '\(state.name)' of '\(known.name)' is \(state.form) here, \(other.form) elsewhere")
                 }
-                if states[state.name] == nil { states[state.name] = state }
+                if states[state.name] == nil { states[state.name] = state.ofAllFiles }
             }
             segments.files.append(.init(file: file, states: reader.footer.states, path: path))
             files.append(

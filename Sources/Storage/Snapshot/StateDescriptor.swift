@@ -48,6 +48,32 @@ public struct StateDescriptor: Codable, Hashable, Sendable {
     }
 }
 
+extension StateDescriptor {
+    /// The name of a property that holds of one file alone: the starts of the panes that it has, in milliseconds,
+    /// ascending, with spaces between. Without it a file may have any.
+    public static var paneStartsName: String { "starts" }
+
+    /// The starts of the panes in the file that describes the state like this; nil when it does not say.
+    public var paneStarts: [Int64]? {
+        get {
+            guard let words = properties[Self.paneStartsName]?.split(separator: " ") else { return nil }
+            let starts = words.compactMap { Int64($0) }
+            let isSound =
+                !starts.isEmpty && starts.count == words.count && zip(starts, starts.dropFirst()).allSatisfy(<)
+            return isSound ? starts : nil
+        }
+        set { properties[Self.paneStartsName] = newValue.map { $0.map(String.init).joined(separator: " ") } }
+    }
+
+    /// Without what holds of one file alone.
+    public var ofAllFiles: StateDescriptor {
+        guard properties[Self.paneStartsName] != nil else { return self }
+        var state = self
+        state.properties[Self.paneStartsName] = nil
+        return state
+    }
+}
+
 /// What the entries of a state mean. `group` is the key group, `key` the order-preserving encoding of the key
 /// (`KeyEncoder`), numbers in keys are big-endian, signed ones with the sign bit flipped.
 public enum StateKind: String, Codable, Hashable, Sendable, CaseIterable {

@@ -18,6 +18,11 @@ public struct MemorySnapshot: RestoredState {
     public struct Entry: Hashable, Sendable {
         public let key: [UInt8]
         public let value: [UInt8]
+
+        public init(key: [UInt8], value: [UInt8]) {
+            self.key = key
+            self.value = value
+        }
     }
 
     public let sections: [Section]

@@ -27,11 +27,15 @@ public final class OperatorHarness<Input: Sendable, Output: Sendable> {
     private var instance: OperatorInstance?
     private var checkpoints: Int64 = 0
 
-    /// - Parameter state: what the operator starts with; nil: nothing.
+    /// - Parameters:
+    ///   - state: what the operator starts with; nil: nothing.
+    ///   - layering: where snapshots lie that hold only what has changed; nil: each holds all.
+    ///   - rowPlace: where keyed state rests that memory has no room for; nil: all stays in memory.
     public init(
         name: String = "operator", restoring state: (any RestoredState)? = nil, subtask: Int = 0, parallelism: Int = 1,
         maxParallelism: Int = 128, batchCapacity: Int = 1024, startingAt milliseconds: Int64 = 0,
-        sides: [any AnySideProbe] = [], _ make: OperatorFactoryBody
+        sides: [any AnySideProbe] = [], layering: RowLayering? = nil, rowPlace: RowPlace? = nil,
+        _ make: OperatorFactoryBody
     ) throws {
         time = VirtualTime(startingAt: milliseconds)
         self.name = name
@@ -47,7 +51,7 @@ public final class OperatorHarness<Input: Sendable, Output: Sendable> {
             OperatorContext(
                 name: name, subtask: subtask, parallelism: parallelism, maxParallelism: maxParallelism,
                 processingTime: time, metrics: metrics, objectReuse: .default, batchCapacity: batchCapacity,
-                outlets: outlets, wake: {}, commits: commits))
+                outlets: outlets, wake: {}, commits: commits, layering: layering, rowPlace: rowPlace))
         if let state {
             try instance?.restore?(state)
             try pump()
@@ -128,10 +132,15 @@ public final class OperatorHarness<Input: Sendable, Output: Sendable> {
 
     /// Freezes the operator's state as at a barrier. Call the snapshot's `releases` once its parts are written.
     public func freeze(isFinal: Bool = false) throws -> OperatorSnapshot {
-        checkpoints += 1
+        try freeze(at: CheckpointBarrier(checkpoint: checkpoints + 1, time: time.now), isFinal: isFinal)
+    }
+
+    /// Freezes the operator's state at a barrier.
+    public func freeze(at barrier: CheckpointBarrier, isFinal: Bool = false) throws -> OperatorSnapshot {
+        checkpoints = barrier.checkpoint
         var snapshot = OperatorSnapshot(
             operatorName: name, subtask: subtask, maxParallelism: maxParallelism,
-            barrier: CheckpointBarrier(checkpoint: checkpoints, time: time.now), isFinal: isFinal)
+            barrier: barrier, isFinal: isFinal)
         try instance?.snapshot?(&snapshot)
         return snapshot
     }

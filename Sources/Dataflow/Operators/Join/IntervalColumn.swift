@@ -11,7 +11,7 @@ import ThalwegStorage
 public struct IntervalBuffers<First, Second> {
     @usableFromInline var first = TimedBuffer<First>()
     @usableFromInline var second = TimedBuffer<Second>()
-    /// Whether the slot stands in a list of the operator's expiries.
+    /// Whether the slot stands in a list of the operator's expiries, perhaps since it was another key's.
     @usableFromInline var isListed = false
     /// Whether nothing has been stored since the slot was last looked at and found empty.
     @usableFromInline var isIdle = false
@@ -33,13 +33,17 @@ public final class IntervalColumn<First: Codable & Sendable, Second: Codable & S
     // Used by one task alone.
     @exclusivity(unchecked) @usableFromInline var pages = PagedColumn(initial: IntervalBuffers<First, Second>())
 
-    @usableFromInline let spareFirst = SpareBlocks<First>()
-    @usableFromInline let spareSecond = SpareBlocks<Second>()
+    @usableFromInline let spareFirst: SpareBlocks<First>
+    @usableFromInline let spareSecond: SpareBlocks<Second>
     private let storedFirst: StoredType<First>
     private let storedSecond: StoredType<Second>
 
     /// Learns the types of both sides. Throws for classes.
-    public init() throws(ThalwegError) {
+    ///
+    /// - Parameter isTiered: whether rows leave memory, which then is not kept for others.
+    public init(isTiered: Bool = false) throws(ThalwegError) {
+        spareFirst = isTiered ? SpareBlocks(countMax: 64) : SpareBlocks()
+        spareSecond = isTiered ? SpareBlocks(countMax: 64) : SpareBlocks()
         storedFirst = try StoredType()
         storedSecond = try StoredType()
     }
@@ -67,8 +71,10 @@ public final class IntervalColumn<First: Codable & Sendable, Second: Codable & S
     public func clear(_ slot: Int) {
         pages.address(slot).pointee.first.release(spareFirst)
         pages.address(slot).pointee.second.release(spareSecond)
-        pages.address(slot).pointee.isListed = false
+        pages.address(slot).pointee.isIdle = false
     }
+
+    public var slotBytes: Int { MemoryLayout<IntervalBuffers<First, Second>>.stride }
 
     // MARK: Snapshots
 

@@ -66,14 +66,29 @@ where Key: Hashable & Codable & Sendable, First: Codable & Sendable, Second: Cod
         collector = context.mainCollector()
         errors = context.errorHandler(policy)
         expiries = ExpiryLists(span: interval.upper - interval.lower)
-        runtime = try KeyedRuntime(context, mayRest: false)
-        column = try IntervalColumn()
+        runtime = try KeyedRuntime(context)
+        column = try IntervalColumn(isTiered: context.rowPlace != nil)
         try runtime.store.register("buffers", column)
         for side in ["first", "second"] {
             runtime.keep(
                 "buffers.\(side)",
                 for: StoredWindow(
                     .interval(lower: interval.lower, upper: interval.upper), isProcessingTime: false, lateness: 0))
+        }
+        runtime.store.mergeFilter = { [unowned self] in self.keptAtRest }
+    }
+
+    /// Rows at rest are not looked at when their records expire: those go when files are made one.
+    @usableFromInline var keptAtRest: MergeFilter {
+        let (firstLimit, secondLimit) = (firstLimit, secondLimit)
+        return { state in
+            guard state.kind == .buffer else { return nil }
+            let limit = state.name == "buffers.first" ? firstLimit : secondLimit
+            return { key, _ in
+                var reader = ByteReader(UnsafeRawBufferPointer(rebasing: key.suffix(12)))
+                // What cannot be read is damage, which whoever restores it is told.
+                return (try? reader.readOrdered()).map { $0 >= limit } ?? true
+            }
         }
     }
 
@@ -122,6 +137,7 @@ where Key: Hashable & Codable & Sendable, First: Codable & Sendable, Second: Cod
             buffers.pointee.isIdle = false
             if !buffers.pointee.isListed { list(slot, buffers, expiry: moment &+ upper) }
         }
+        if runtime.store.isTiered { listLoaded(count) }
         try runtime.endBatch()
     }
 
@@ -163,6 +179,7 @@ where Key: Hashable & Codable & Sendable, First: Codable & Sendable, Second: Cod
             buffers.pointee.isIdle = false
             if !buffers.pointee.isListed { list(slot, buffers, expiry: moment &- lower) }
         }
+        if runtime.store.isTiered { listLoaded(count) }
         try runtime.endBatch()
     }
 
@@ -199,6 +216,19 @@ where Key: Hashable & Codable & Sendable, First: Codable & Sendable, Second: Cod
         expiries.add(slot, expiry: expiry)
     }
 
+    /// Lists the slots of a batch whose rows came from files and have got nothing new.
+    @usableFromInline
+    func listLoaded(_ count: Int) {
+        for index in 0..<count {
+            let slot = Int(runtime.slots[index])
+            let buffers = column.pages.address(slot)
+            guard !buffers.pointee.isListed,
+                let expiry = buffers.pointee.expiry(lower: interval.lower, upper: interval.upper)
+            else { continue }
+            list(slot, buffers, expiry: expiry)
+        }
+    }
+
     @inlinable @inline(never)
     func reject(_ error: any Error, _ first: First, _ second: Second) throws {
         pairs &+= 1
@@ -230,6 +260,12 @@ where Key: Hashable & Codable & Sendable, First: Codable & Sendable, Second: Cod
 
     @inlinable @inline(__always)
     func expire(_ slot: Int) {
+        guard runtime.store.table.isUsed(slot) else {
+            // Its row has left memory.
+            runtime.store.open(slot)
+            column.pages.address(slot).pointee.isListed = false
+            return
+        }
         runtime.store.select(slot)
         let buffers = column.pages.address(slot)
         let (lower, upper) = (interval.lower, interval.upper)
@@ -244,6 +280,7 @@ where Key: Hashable & Codable & Sendable, First: Codable & Sendable, Second: Cod
             expiries.add(slot, expiry: time &+ patience)
         } else {
             column.clear(slot)
+            buffers.pointee.isListed = false
             runtime.store.remove(slot: slot)
         }
     }

@@ -140,10 +140,10 @@ public final class SpareBlocks<Value> {
     /// The records in the smallest block: such that the values behind the times are aligned.
     @inlinable static var capacity: Int { max(4, MemoryLayout<Value>.alignment / 8) }
     /// The most blocks kept.
-    @inlinable static var countMax: Int { 16_384 }
+    @usableFromInline let countMax: Int
 
     @inlinable
-    init() {}
+    init(countMax: Int = 16_384) { self.countMax = countMax }
 
     deinit {
         while let block = first {
@@ -170,7 +170,7 @@ public final class SpareBlocks<Value> {
     /// Takes a block back whose values are gone.
     @inlinable
     func give(_ block: UnsafeMutableRawPointer, capacity: Int) {
-        if capacity == Self.capacity && count < Self.countMax {
+        if capacity == Self.capacity && count < countMax {
             block.storeBytes(of: first, as: UnsafeMutableRawPointer?.self)
             first = block
             count &+= 1

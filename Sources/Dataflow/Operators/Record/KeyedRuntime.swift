@@ -22,9 +22,8 @@ public final class KeyedRuntime<Key: Hashable & Codable & Sendable> {
     // Used by one task alone.
     @exclusivity(unchecked) @usableFromInline var emptied: [Int32] = []
 
-    /// - Parameter mayRest: whether rows may leave memory: not when the operator keeps slots of its own.
     @inlinable
-    public init(_ operatorContext: OperatorContext, mayRest: Bool = true) throws {
+    public init(_ operatorContext: OperatorContext) throws {
         store = KeyedStore(try RecordType<Key>.learn())
         hasher = store.hasher
         storedTime = try StoredTime(operatorContext)
@@ -37,15 +36,8 @@ public final class KeyedRuntime<Key: Hashable & Codable & Sendable> {
         store.time = context.expiry.time
         if let layering = operatorContext.layering {
             store.keepLayers(
-                RowLayers(
-                    RowOwner(
-                        operatorName: operatorContext.name, subtask: operatorContext.subtask,
-                        keyGroups: KeyGroup.range(
-                            subtask: operatorContext.subtask, maxParallelism: operatorContext.maxParallelism,
-                            parallelism: operatorContext.parallelism),
-                        maxParallelism: operatorContext.maxParallelism),
-                    root: layering.root, leases: layering.leases))
-            if let place = operatorContext.rowPlace, mayRest { store.rest(in: place) }
+                RowLayers(operatorContext.rowOwner, root: layering.root, leases: layering.leases))
+            if let place = operatorContext.rowPlace { store.rest(in: place) }
         }
         try store.register(TimerQueue.eventName, eventTimers)
         try store.register(TimerQueue.processingName, processingTimers)

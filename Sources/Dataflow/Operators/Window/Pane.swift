@@ -12,6 +12,14 @@ public final class Pane<Key: Hashable, Accumulator> {
     @exclusivity(unchecked) @usableFromInline var accumulators: PagedColumn<Accumulator>
     /// Whether a snapshot that is not yet released has this pane: its memory is not used for another one.
     @exclusivity(unchecked) @usableFromInline var isFrozen = false
+    /// Whether files have a part of it, below what is here.
+    @exclusivity(unchecked) @usableFromInline var isAtRest = false
+    /// Whether records have come since panes were last sent to rest.
+    @exclusivity(unchecked) @usableFromInline var isInUse = false
+    /// Whether records have come since it was measured what it refers to.
+    @exclusivity(unchecked) @usableFromInline var isUnmeasured = false
+    /// About how many bytes its keys and accumulators refer to.
+    @exclusivity(unchecked) @usableFromInline var heldBytes = 0
 
     @inlinable
     init(initial: Accumulator) { accumulators = PagedColumn(initial: initial) }
@@ -21,6 +29,17 @@ public final class Pane<Key: Hashable, Accumulator> {
     func reset() {
         for slot in 0..<table.slotLimit { accumulators.reset(slot) }
         table.removeAll()
+        isAtRest = false
+        isInUse = false
+        isUnmeasured = false
+        heldBytes = 0
+    }
+
+    /// Notes that records come.
+    @inlinable @inline(__always)
+    func touch() {
+        isInUse = true
+        isUnmeasured = true
     }
 
     /// Makes the accumulators of slots writable; the table sees to its keys itself.

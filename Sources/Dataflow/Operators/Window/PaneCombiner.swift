@@ -51,6 +51,10 @@ where
 
     /// With so many keys held, everything is sent: beyond, there is little to combine.
     @inlinable static var keysMax: Int { 1 << 16 }
+    /// The same for all panes together, where a pane counts as ``paneKeysMin`` at least.
+    @inlinable static var allKeysMax: Int { 1 << 18 }
+    /// A pane has memory for so many keys.
+    @inlinable static var paneKeysMin: Int { 1 << 10 }
 
     @usableFromInline let grid: WindowGrid
     @usableFromInline let aggregate: Aggregate
@@ -64,6 +68,8 @@ where
     // Used by one task alone.
     @exclusivity(unchecked) @usableFromInline var panes: [Pane<Key, Counted>] = []
     @exclusivity(unchecked) @usableFromInline var spare: [Pane<Key, Counted>] = []
+    /// The keys of all panes.
+    @exclusivity(unchecked) @usableFromInline var keysHeld = 0
 
     @inlinable
     public init(
@@ -112,6 +118,7 @@ where
             let first = index
             repeat { index &+= 1 } while index < count && times[index] >= start && times[index] < end
             let pane = pane(start)
+            let known = pane.table.count
             pane.table.resolve(
                 keys + first, hashes: hashes + first, count: index - first, into: slots, onInsert: { _ in })
             if pane.table.slotLimit > pane.accumulators.capacity { pane.accumulators.reserve(pane.table.slotLimit) }
@@ -120,7 +127,10 @@ where
                 aggregate.add(rows[position], to: &cell.pointee.accumulator)
                 cell.pointee.records &+= 1
             }
-            if pane.table.count > Self.keysMax { try send { _ in true } }
+            keysHeld &+= pane.table.count &- known
+            if pane.table.count > Self.keysMax || keysHeld &+ panes.count &* Self.paneKeysMin > Self.allKeysMax {
+                try send { _ in true }
+            }
         }
         try collector.flush()
     }
@@ -162,6 +172,7 @@ where
                 continue
             }
             panes.remove(at: index)
+            keysHeld &-= pane.table.count
             for slot in 0..<pane.table.slotLimit {
                 let cell = pane.accumulators.address(slot)
                 collector.emit(
@@ -179,7 +190,7 @@ where
 extension PaneWindowOperator {
     /// Takes partial aggregates in place of records.
     @inlinable
-    public func mergePartials(_ batch: Batch<PartialAggregate<Key, Aggregate.Accumulator>>) {
+    public func mergePartials(_ batch: Batch<PartialAggregate<Key, Aggregate.Accumulator>>) throws {
         let (rows, count) = (batch.rows, batch.count)
         let (ahead, ownTime) = (storedTime.ahead(of: time), time)
         defer { time = ownTime }
@@ -199,10 +210,12 @@ extension PaneWindowOperator {
             }
             let pane = pane(start)
             let (slot, _) = pane.table.findOrInsert(partial.pointee.key, hash: hasher.hash(partial.pointee.key))
-            if slot >= pane.accumulators.capacity { pane.accumulators.reserve(slot + 1) }
+            if slot >= pane.accumulators.capacity { widen(pane) }
+            pane.touch()
             if pane.accumulators.isShared { pane.accumulators.thaw(page: slot >> 10) }
             aggregate.merge(partial.pointee.accumulator, into: &pane.accumulators.address(slot).pointee)
         }
+        try makeRoom(after: count)
     }
 }
 
@@ -221,7 +234,7 @@ extension OperatorInstance {
         }
         let partials: (Batch<PartialAggregate<Key, Aggregate.Accumulator>>) throws -> Void = { batch in
             metrics.recordsIn.add(batch.count)
-            op.mergePartials(batch)
+            try op.mergePartials(batch)
         }
         self.init(
             pushes: [records, partials], signal: OperatorInstance.signalHandler(op, context),

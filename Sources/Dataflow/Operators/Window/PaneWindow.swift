@@ -28,7 +28,9 @@ where Key: Hashable & Codable & Sendable, Aggregate: AggregateFunction, Aggregat
     @usableFromInline let hasher: KeyHasher<Key>
     @usableFromInline let stored: StoredTables<Key, Aggregate.Accumulator>
     @usableFromInline let storedTime: StoredTime
-    private let freezing = PageFreezing()
+    @usableFromInline let freezing = PageFreezing()
+    /// Sends panes to rest; nil: all stay in memory.
+    @usableFromInline let tier: PaneTier<Key, Aggregate.Accumulator>?
     @usableFromInline let keys: UnsafeMutablePointer<Key>
     @usableFromInline let hashes: UnsafeMutablePointer<UInt64>
     @usableFromInline let slots: UnsafeMutablePointer<Int32>
@@ -75,6 +77,7 @@ where Key: Hashable & Codable & Sendable, Aggregate: AggregateFunction, Aggregat
                 isProcessingTime: isProcessingTime, lateness: isProcessingTime ? 0 : late.lateness))
         hasher = stored.hasher
         storedTime = try StoredTime(context)
+        tier = PaneTier(context, stored)
         collector = context.mainCollector()
         clock = context.recordClock
         service = context.processingTime
@@ -108,7 +111,10 @@ where Key: Hashable & Codable & Sendable, Aggregate: AggregateFunction, Aggregat
             (keys + index).initialize(to: value)
         }
         defer { keys.deinitialize(count: count) }
-        if let ahead = storedTime.ahead(of: time) { return try add(batch, ahead) }
+        if let ahead = storedTime.ahead(of: time) {
+            try add(batch, ahead)
+            return try makeRoom(after: count)
+        }
         var index = 0
         while index < count {
             // A run of records of one pane.
@@ -118,6 +124,7 @@ where Key: Hashable & Codable & Sendable, Aggregate: AggregateFunction, Aggregat
             repeat { index &+= 1 } while index < count && times[index] >= start && times[index] < end
             try add(batch, first..<index, pane: start)
         }
+        try makeRoom(after: count)
     }
 
     /// Adds records one by one, each at the time that its key group had come to before a restore.
@@ -152,7 +159,8 @@ where Key: Hashable & Codable & Sendable, Aggregate: AggregateFunction, Aggregat
         pane.table.resolve(
             keys + range.lowerBound, hashes: hashes + range.lowerBound, count: range.count,
             into: slots, onInsert: { _ in })
-        if pane.table.slotLimit > pane.accumulators.capacity { pane.accumulators.reserve(pane.table.slotLimit) }
+        if pane.table.slotLimit > pane.accumulators.capacity { widen(pane) }
+        pane.touch()
         if pane.accumulators.isShared { pane.thaw(slots, count: range.count) }
         let (rows, slots, aggregate) = (batch.rows + range.lowerBound, self.slots, self.aggregate)
         let hasFired = time != .min && firstEnd &- 1 <= time
@@ -161,6 +169,12 @@ where Key: Hashable & Codable & Sendable, Aggregate: AggregateFunction, Aggregat
             // A window that has fired fires again with every record.
             if hasFired { try fireAgain(range.lowerBound &+ index, firstEnd: firstEnd, lastEnd: lastEnd) }
         }
+    }
+
+    @inlinable @inline(never)
+    func widen(_ pane: KeyPane) {
+        pane.accumulators.reserve(pane.table.slotLimit)
+        tier?.hasGrown = true
     }
 
     /// Records between two windows (slide > size) are in none: late by their own time, or left out.
@@ -192,6 +206,7 @@ where Key: Hashable & Codable & Sendable, Aggregate: AggregateFunction, Aggregat
         let pane = spare.popLast() ?? KeyPane(initial: aggregate.makeAccumulator())
         pane.start = start
         panes.insert(pane, at: low)
+        tier?.hasGrown = true
         recent = pane
         return pane
     }
@@ -218,10 +233,11 @@ where Key: Hashable & Codable & Sendable, Aggregate: AggregateFunction, Aggregat
             while let end = nextEnd(), end &- 1 <= newTime {
                 try fire(windowEnd: end)
                 time = end &- 1
+                if let tier { try closeEarly(tier) }
             }
         }
         time = newTime
-        dropClosed()
+        try dropClosed()
     }
 
     /// The end of the earliest window that has records and has not fired.
@@ -258,6 +274,10 @@ where Key: Hashable & Codable & Sendable, Aggregate: AggregateFunction, Aggregat
         clock.time = end &- 1
         let (first, last) = (place(of: start), place(of: end))
         if first == last { return }
+        if let tier, firesFromFiles(first..<last, tier) {
+            try loadShared(from: start, to: end, tier)
+            return try fireFromFiles(first..<last, window, tier)
+        }
         let source = last &- first > 1 ? mergePanes(first..<last) : panes[first]
         let (table, aggregate, emit, collector) = (source.table, aggregate, emit, collector)
         let ahead = storedTime.ahead(of: time)
@@ -306,6 +326,7 @@ where Key: Hashable & Codable & Sendable, Aggregate: AggregateFunction, Aggregat
         var total: Aggregate.Accumulator?
         for place in place(of: end &- grid.size)..<place(of: end) {
             let pane = panes[place]
+            if let tier, pane.isAtRest { try takeFromFiles(key, hash, pane.start, tier, &total) }
             guard let slot = pane.table.find(key, hash: hash) else { continue }
             let part = pane.accumulators.address(slot).pointee
             if total == nil { total = part } else { aggregate.merge(part, into: &total!) }  // set: not nil here
@@ -316,14 +337,17 @@ where Key: Hashable & Codable & Sendable, Aggregate: AggregateFunction, Aggregat
     }
 
     @inlinable
-    func dropClosed() {
+    func dropClosed() throws {
         recent = nil
+        var closed: Int64?
         while let first = panes.first, grid.lastEnd(pane: first.start) &- 1 &+ lateness <= time || time == .max {
             panes.removeFirst()
+            closed = first.start
             if first.isFrozen { continue }
             first.reset()
             if spare.count < 4 { spare.append(first) }
         }
+        if let tier, let closed { try dropFiles(upTo: closed, tier) }
     }
 
     // MARK: Processing time
@@ -353,15 +377,21 @@ where Key: Hashable & Codable & Sendable, Aggregate: AggregateFunction, Aggregat
 
     public func snapshot(into snapshot: inout OperatorSnapshot) throws {
         let lease = freezing.begin()
-        let frozen = panes.map { $0.freeze(under: lease) }
-        snapshot.release { [self] in
-            if freezing.end() { for pane in panes { pane.unfreeze() } }
+        snapshot.release { [self] in if freezing.end() { unfreeze() } }
+        if let tier {
+            freeze(tier, into: &snapshot, under: lease)
+        } else {
+            snapshot.add(
+                stored.part(
+                    "panes", of: snapshot.operatorName, maxParallelism: snapshot.maxParallelism,
+                    panes.map { $0.freeze(under: lease) }))
         }
-        snapshot.add(
-            stored.part(
-                "panes", of: snapshot.operatorName, maxParallelism: snapshot.maxParallelism, frozen))
         try storedTime.add(time, to: &snapshot)
     }
+
+    /// Nothing is shared with a snapshot any more.
+    @usableFromInline
+    func unfreeze() { for pane in panes { pane.unfreeze() } }
 
     public func declare(_ states: inout StateDeclarations) throws {
         try stored.declare("panes", &states)
@@ -369,11 +399,13 @@ where Key: Hashable & Codable & Sendable, Aggregate: AggregateFunction, Aggregat
     }
 
     public func restore(from state: any RestoredState) throws {
-        try stored.restore("panes", from: storedTime.source(state)) { key, hash, start, accumulator in
-            let pane = pane(start)
-            let slot = pane.table.findOrInsert(key, hash: hash).slot
-            if slot >= pane.accumulators.capacity { pane.accumulators.reserve(slot + 1) }
-            pane.accumulators.address(slot).pointee = accumulator
+        if let tier {
+            try restore(from: storedTime.source(state), tier)
+        } else {
+            try stored.restore("panes", from: storedTime.source(state)) { key, hash, start, accumulator in
+                let pane = pane(start)
+                address(of: pane.table.findOrInsert(key, hash: hash).slot, in: pane).pointee = accumulator
+            }
         }
         if let time = try storedTime.restore(from: state) { self.time = time }
         if isProcessingTime, let end = nextEnd() { wake(at: end) }
