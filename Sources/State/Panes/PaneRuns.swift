@@ -138,18 +138,19 @@ public final class PaneRuns {
         let lease = place.leases.take(path)
         let store = place.store
         let layer = RowLayer(
-            sequence: nextSequence(checkpoint: 0), rowCount: count, sync: { try store.syncRun(path) })
+            sequence: nextSequence(checkpoint: 0), rowCount: count, states: [state.name],
+            sync: { try store.syncRun(path) })
         guard
-            var file = try store.writeRun(
-                path, operators: [owner.operatorName], subtask: owner.subtask, parts: [part], options: .run)
+            let run = try store.writeRun(
+                path, operators: [owner.operatorName], subtask: owner.subtask, sequence: layer.sequence,
+                parts: [part], filteredRows: nil)
         else { return }
-        file.sequence = layer.sequence
-        layer.written(HeldSegment(file, lease))
-        runs.append(PaneRun(starts, layer, try store.run(file)))
+        layer.written(HeldSegment(run.file, lease), run: run)
+        runs.append(PaneRun(starts, layer, run))
         lookups = nil
         place.metrics.evicted.add(count)
         place.metrics.spilledRows.add(count)
-        place.metrics.spilledBytes.add(Int(file.byteCount))
+        place.metrics.spilledBytes.add(Int(run.byteCount))
     }
 
     private func nextSequence(checkpoint: Int64) -> Int64 {
@@ -197,7 +198,8 @@ public final class PaneRuns {
             let chosen = Array(newestFirst[range].reversed())
             mergeAt = 2
             let work = try RowMerging(
-                chosen.map(\.layer), newestFirst[range].map(\.run), isOldest: chosen[0] === own[0], owner, in: place)
+                chosen.map(\.layer), newestFirst[range].map(\.run), isOldest: chosen[0] === own[0], owner, in: place,
+                filterBytesMax: 0)
             merging = (work, chosen)
             return work.begin()
         }
@@ -208,7 +210,7 @@ public final class PaneRuns {
         // The pane may have closed since.
         guard let first = merged.first, let index = runs.firstIndex(where: { $0 === first }) else { return }
         if let file = try layer.file() {
-            runs[index] = PaneRun(first.starts, layer, try place.store.run(file.file))
+            runs[index] = PaneRun(first.starts, layer, try layer.run ?? place.store.run(file.file))
         }
         runs.removeAll { run in merged.contains { $0 === run } }
         lookups = nil
@@ -221,7 +223,7 @@ public final class PaneRuns {
     public func freeze(_ part: StatePart, checkpoint: Int64, isSelfContained: Bool) -> RowSnapshot {
         RowSnapshot(
             parts: [part], base: runs.map(\.layer),
-            layer: RowLayer(sequence: nextSequence(checkpoint: checkpoint), rowCount: 0),
+            layer: RowLayer(sequence: nextSequence(checkpoint: checkpoint), rowCount: 0, states: [state.name]),
             isSelfContained: isSelfContained)
     }
 
@@ -249,7 +251,8 @@ public final class PaneRuns {
             // Only a copy that was changed has tombstones: they say something of files that are to be left alone.
             guard held.ofAllFiles == state, run.footer.tombstones == 0 else { return nil }
             if let starts = held.paneStarts, file.states.count == 1 {
-                let layer = RowLayer(sequence: clipped.sequence, rowCount: Int(clamping: clipped.entries))
+                let layer = RowLayer(
+                    sequence: clipped.sequence, rowCount: Int(clamping: clipped.entries), states: [state.name])
                 layer.written(HeldSegment(clipped, place.leases.take(clipped.path)))
                 adopted.append(PaneRun(starts, layer, run))
             } else {
