@@ -159,6 +159,39 @@ private final class Table: Sendable {
     }
 }
 
+extension AsyncLookupTests {
+    /// The first call for a key hangs, and the key keeps coming: when the time of that call is over another one is made,
+    /// whose response all get that wait. Nobody keeps what has timed out.
+    @Test(arguments: [1, 3])
+    func aHungCallDoesNotStarveAHotKey(_ batch: Int) throws {
+        let table = Table([1: "row"])
+        let calls = ManualCalls()
+        let settings = try AsyncSettings(
+            .one, capacity: 100, timeout: .seconds(5),
+            batching: batch == 1 ? nil : CallBatching(countMax: batch, delayMax: .milliseconds(100)), calls: calls)
+        let plan = try AsyncPlan<Int64, Int64, String?, String>(
+            settings, by: { _ in 1 }, retriesMissing: false, cache: nil, coalescing: true,
+            onTimeout: { ["\($0) late"] }, lookup: { table.find($0) }, result: { ["\($0) \($1 ?? "?")"] })
+        let harness = try OperatorHarness<Int64, String> { OperatorInstance(async: try AsyncOperator(plan, in: $0)) }
+        for second in 1...600 as ClosedRange<Int64> {
+            try harness.push(second)
+            // Calls 0 and 1 hang.
+            for number in calls.pending where number > 1 { calls.run(number) }
+            try harness.pump()
+            try harness.advanceProcessingTime(to: second * 1000)
+        }
+        let late = harness.outputs.filter { $0.hasSuffix("late") }
+        #expect((2...12).contains(late.count), "\(late)")
+        #expect(harness.outputs.count >= 590 && calls.cancelled == 2)
+        #expect(harness.outputs.filter { $0.hasSuffix("row") }.count == harness.outputs.count - late.count)
+        // What comes after all has its place and is ignored.
+        let count = harness.outputs.count
+        calls.run(0)
+        try harness.pump()
+        #expect(harness.outputs.count == count)
+    }
+}
+
 /// The cache and its naive twin, with rows that expire after 5 milliseconds without use.
 private struct RowModel {
     private var keys: [(key: Int, used: Int64)] = []

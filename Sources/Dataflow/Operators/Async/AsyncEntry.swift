@@ -43,9 +43,8 @@ final class AsyncEntry<Input, Request, Output> {
 /// A request and the elements that wait for its response.
 final class Fetch<Input, Request, Output> {
     let request: Request
-    var waiters: [AsyncEntry<Input, Request, Output>]
-    /// The waiters without an outcome.
-    var waiting: Int
+    /// Those without an outcome, in order of entry.
+    var waiters = Fifo<AsyncEntry<Input, Request, Output>>()
     /// The calls made so far.
     var attempts = 0
     /// The call under way.
@@ -53,8 +52,7 @@ final class Fetch<Input, Request, Output> {
 
     init(_ request: Request, for entry: AsyncEntry<Input, Request, Output>) {
         self.request = request
-        waiters = [entry]
-        waiting = 1
+        waiters.append(entry)
     }
 }
 

@@ -21,7 +21,6 @@ extension AsyncOperator {
         if let fetch = table.pending(request) {
             metrics.coalesced.add(1)
             fetch.waiters.append(entry)
-            fetch.waiting += 1
             entry.fetch = fetch
             return
         }
@@ -55,7 +54,7 @@ extension AsyncOperator {
 
     private func launch(_ all: [Pending]) {
         // Elements may have been given up while their requests waited.
-        let fetches = all.filter { $0.waiting > 0 }
+        let fetches = all.filter { !$0.waiters.isEmpty }
         guard !fetches.isEmpty else { return }
         callCount += 1
         let id = callCount
@@ -75,6 +74,10 @@ extension AsyncOperator {
                 }
             }, on: context.processingTime)
         calls[id] = Call(fetches: fetches, live: fetches.count, started: now, handle: handle)
+        if let timeout = plan.settings.timeoutMilliseconds {
+            let (deadline, overflows) = now.addingReportingOverflow(timeout)
+            if !overflows { callDeadlines.append((id, deadline)) }
+        }
     }
 
     func complete(_ message: CallMailbox<Response>.Message) throws {
@@ -95,7 +98,7 @@ extension AsyncOperator {
         }
         for (index, fetch) in call.fetches.enumerated() {
             fetch.call = nil
-            guard fetch.waiting > 0 else {
+            guard !fetch.waiters.isEmpty else {
                 metrics.lateCompletionsIgnored.add(1)
                 continue
             }
@@ -110,15 +113,13 @@ extension AsyncOperator {
         if let isWorthRetrying = plan.isWorthRetrying, isWorthRetrying(response), willRetry(fetch) { return }
         table.keep(response, for: fetch.request, at: now)
         table.end(fetch)
-        for entry in fetch.waiters where entry.outcome == nil { try finish(entry, response) }
-        fetch.waiters = []
+        while let entry = fetch.waiters.popFirst() { try finish(entry, response) }
     }
 
     private func complete(_ fetch: Pending, with error: any Error) throws {
         if plan.settings.retry.isWorthIt(error), willRetry(fetch) { return }
         table.end(fetch)
-        for entry in fetch.waiters { try resolve(entry, .failure(error)) }
-        fetch.waiters = []
+        while let entry = fetch.waiters.popFirst() { try resolve(entry, .failure(error)) }
     }
 
     private func finish(_ entry: Entry, _ response: Response) throws {
@@ -138,7 +139,7 @@ extension AsyncOperator {
 
     func resendDue() {
         while let fetch = retries.popDue(now) {
-            guard fetch.waiting > 0 else { continue }
+            guard !fetch.waiters.isEmpty else { continue }
             metrics.retries.add(1)
             submit(fetch)
         }
@@ -151,8 +152,9 @@ extension AsyncOperator {
         while let entry = unresolved.first, entry.deadline <= now {
             metrics.timeouts.add(1)
             if let fetch = entry.fetch {
-                fetch.waiting -= 1
-                if fetch.waiting == 0 { abandon(fetch) }
+                // All have the same time-out, so it is the first of those who share the request.
+                _ = fetch.waiters.popFirst()
+                if fetch.waiters.isEmpty { abandon(fetch) }
             }
             if let onTimeout = plan.onTimeout {
                 try resolve(entry, Result { try onTimeout(entry.input) })
@@ -160,6 +162,31 @@ extension AsyncOperator {
                 try resolve(entry, .failure(timeoutError))
             }
         }
+    }
+
+    /// The calls under way have a time-out of their own: elements that come for a request while a call hangs would
+    /// share that for ever else. Those who still wait get another call.
+    func giveUpHungCalls() {
+        while let (id, deadline) = callDeadlines.first, deadline <= now {
+            _ = callDeadlines.popFirst()
+            guard let call = calls.removeValue(forKey: id) else { continue }
+            call.handle.cancel()
+            for fetch in call.fetches where fetch.call == id {
+                fetch.call = nil
+                guard !fetch.waiters.isEmpty else { continue }
+                fetch.attempts = 0
+                submit(fetch)
+            }
+        }
+    }
+
+    /// When the oldest call under way has had time enough.
+    var nextCallDeadline: Int64? {
+        while let (id, deadline) = callDeadlines.first {
+            if calls[id] != nil { return deadline }
+            _ = callDeadlines.popFirst()
+        }
+        return nil
     }
 
     private var timeoutError: ThalwegError {
@@ -172,7 +199,6 @@ extension AsyncOperator {
     /// Nobody waits for the request any more: a call for it alone is asked to end.
     private func abandon(_ fetch: Pending) {
         table.end(fetch)
-        fetch.waiters = []
         guard let id = fetch.call, var call = calls[id] else { return }
         call.live -= 1
         calls[id] = call.live == 0 ? nil : call

@@ -51,6 +51,8 @@ public final class AsyncOperator<
     var unresolved = WaitingList<Input, Request, Output>()
     var calls: [Int: Call] = [:]
     var callCount = 0
+    /// By when calls have to have ended, in order; those that have ended before are passed over.
+    var callDeadlines = Fifo<(call: Int, deadline: Int64)>()
     /// Requests that wait for others to share a call with, and until when.
     var forming: [Pending] = []
     var formingDue: Int64?
@@ -130,6 +132,7 @@ public final class AsyncOperator<
         mailbox.close()
         for call in calls.values { call.handle.cancel() }
         calls = [:]
+        callDeadlines.removeAll()
         unresolved.removeAll()
         queue.removeAll()
         waiting.removeAll()
@@ -245,7 +248,7 @@ public final class AsyncOperator<
     /// Has the timer fire when something is due.
     private func arm() {
         let deadline = unresolved.first?.deadline ?? .max
-        let next = min(deadline, retries.nextTime ?? .max, formingDue ?? .max)
+        let next = min(deadline, retries.nextTime ?? .max, formingDue ?? .max, nextCallDeadline ?? .max)
         guard next < armed else { return }
         armed = next
         context.processingTime.schedule(at: next) { [weak self] in try self?.onDue() }
@@ -258,6 +261,7 @@ public final class AsyncOperator<
         // What has come in time, but has not been looked at, is not late.
         _ = try takeCompletions()
         try expire()
+        giveUpHungCalls()
         resendDue()
         if let due = formingDue, due <= now { launchForming() }
         arm()
