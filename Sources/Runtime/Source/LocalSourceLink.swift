@@ -70,7 +70,13 @@ final class LocalSourceLink: SourceLink {
             // Those without a split no longer hold back event time.
             for inbox in inboxes { inbox.wake() }
         }
-        if desk.claimDiscovery(now: timers.now) { try coordinator.discover(carryOut) }
+        if desk.claimDiscovery(now: timers.now) {
+            do { try coordinator.discover(carryOut) } catch {
+                // Whoever comes when that is due looks again, this subtask's next attempt among others.
+                desk.discoverAgain(now: timers.now)
+                throw error
+            }
+        }
         var (splits, isSpare) = inboxes[subtask].take(upTo: epoch, max: max(0, openMax - open.count))
         if openMax < .max {
             if splits.isEmpty && open.isEmpty && !sawNoMore, let split = takeFromOthers() { splits = [split] }
@@ -116,7 +122,7 @@ final class LocalSourceLink: SourceLink {
         case .noMoreSplits(let subtask, let epoch): inboxes[subtask].setNoMore(epoch: epoch)
         case .forget(let subtask): desk.forget(subtask)
         case .callAgain(let delay):
-            desk.discover(at: timers.now + max(1, delay.wholeMilliseconds))
+            desk.discover(after: delay, now: timers.now)
             scheduleDiscovery()
         }
     }

@@ -17,6 +17,8 @@ public final class SourceCoordinator<S: Source>: SourceCoordinating {
         // Unchecked inside: the enumerator is used under the lock only.
         nonisolated(unsafe) var enumerator: S.Enumerator
         var isStarted = false
+        /// The readers that the enumerator has been told of.
+        var readerCount = 0
         var nextNumber: Int32 = 0
         var toldNoMore: Set<Int> = []
         var ledger: SplitLedger
@@ -93,7 +95,8 @@ public final class SourceCoordinator<S: Source>: SourceCoordinating {
             kept = try restored.elements(of: SourceStates.splits, as: Split.self)
         }
         let positions = Dictionary(kept.flatMap(\.self).map { ($0.id, $0) }) { first, _ in first }
-        try decide(deliver) { contents, context in
+        // Giving back needs no start: what cannot be looked for now is looked for by the reader that comes first.
+        try decide(deliver, starting: false) { contents, context in
             // Under the lock: nothing can be assigned between forgetting and assigning anew.
             for subtask in subtasks.sorted() { deliver(.forget(subtask: subtask)) }
             let complete = contents.toldNoMore.intersection(subtasks)
@@ -106,11 +109,16 @@ public final class SourceCoordinator<S: Source>: SourceCoordinating {
                     returned[lost.subtask, default: []].append(split)
                 }
             }
+            guard contents.isStarted else {
+                // Dealt out again with what else the snapshot has.
+                contents.waiting += returned.sorted { $0.key < $1.key }.flatMap(\.value)
+                return
+            }
             for subtask in subtasks.sorted() {
                 if let splits = returned[subtask] {
                     try contents.enumerator.addSplitsBack(splits, from: subtask, &context)
                 }
-                try contents.enumerator.addReader(subtask, &context)
+                if subtask < contents.readerCount { try contents.enumerator.addReader(subtask, &context) }
                 // Whoever was given splits back asks or is told by the enumerator; the others were told before.
                 if returned[subtask] == nil && complete.contains(subtask) { context.signalNoMoreSplits(to: subtask) }
             }
@@ -171,27 +179,40 @@ public final class SourceCoordinator<S: Source>: SourceCoordinating {
 
     // MARK: Decisions
 
+    /// Has the enumerator decide. What it decided before it threw is carried out all the same: it has told the splits
+    /// from its state, and nobody else would have them.
     private func decide(
-        _ deliver: (CoordinatorAction) -> Void,
+        _ deliver: (CoordinatorAction) -> Void, starting: Bool = true,
         _ body: (inout Contents, inout EnumeratorContext<Split>) throws -> Void
     ) throws {
         try contents.withLock { contents in
             var context = EnumeratorContext<Split>(parallelism: parallelism)
-            if !contents.isStarted {
-                contents.isStarted = true
-                // Dealt evenly, whoever had them before (27.b23).
-                for (index, split) in contents.waiting.sorted(by: { $0.id < $1.id }).enumerated() {
-                    context.assign(split, to: index % parallelism)
-                }
-                contents.waiting = []
-                try contents.enumerator.start(&context)
-                contents.ledger.discover(S.Enumerator.unassigned(in: contents.enumerator.snapshot()))
-                for subtask in 0..<parallelism { try contents.enumerator.addReader(subtask, &context) }
+            let result = Result {
+                if starting { try begin(&contents, &context) }
+                try body(&contents, &context)
             }
-            try body(&contents, &context)
             for action in context.actions {
                 if let decision = try act(action, &contents) { deliver(decision) }
             }
+            try result.get()
+        }
+    }
+
+    /// Starts the enumerator unless it has been started; one that threw is started again by whoever comes next.
+    private func begin(_ contents: inout Contents, _ context: inout EnumeratorContext<Split>) throws {
+        if !contents.isStarted {
+            // Dealt evenly, whoever had them before (27.b23).
+            for (index, split) in contents.waiting.sorted(by: { $0.id < $1.id }).enumerated() {
+                context.assign(split, to: index % parallelism)
+            }
+            contents.waiting = []
+            try contents.enumerator.start(&context)
+            contents.isStarted = true
+            contents.ledger.discover(S.Enumerator.unassigned(in: contents.enumerator.snapshot()))
+        }
+        while contents.readerCount < parallelism {
+            try contents.enumerator.addReader(contents.readerCount, &context)
+            contents.readerCount += 1
         }
     }
 

@@ -11,6 +11,8 @@ final class SourceDesk: Sendable {
     let coordinator: any SourceCoordinating
     let inboxes: [SplitInbox]
     private let discoveryTime = Atomic<Int64>(.max)
+    /// What the enumerator asked for last, in milliseconds.
+    private let discoveryDelay = Atomic<Int64>(1)
 
     init(node: Int, coordinator: any SourceCoordinating, inboxes: [SplitInbox]) {
         self.node = node
@@ -24,7 +26,17 @@ final class SourceDesk: Sendable {
         return time == .max ? nil : time
     }
 
-    func discover(at time: Int64) { discoveryTime.store(time, ordering: .releasing) }
+    func discover(after delay: Duration, now: Int64) {
+        discoveryDelay.store(max(1, delay.wholeMilliseconds), ordering: .relaxed)
+        discoverAgain(now: now)
+    }
+
+    /// Has splits looked for once more, after as long as the last time: nobody else would ask, as the enumerator has
+    /// thrown.
+    func discoverAgain(now: Int64) {
+        let (time, overflows) = now.addingReportingOverflow(discoveryDelay.load(ordering: .relaxed))
+        discoveryTime.store(overflows ? .max : time, ordering: .releasing)
+    }
 
     /// Whether the caller is the one to have splits looked for now.
     func claimDiscovery(now: Int64) -> Bool {
@@ -52,7 +64,7 @@ final class SourceDesk: Sendable {
         case .noMoreSplits(let subtask, let epoch): inboxes[subtask].setNoMore(epoch: epoch)
         case .forget(let subtask): forget(subtask)
         case .callAgain(let delay):
-            discover(at: now + max(1, delay.wholeMilliseconds))
+            discover(after: delay, now: now)
             for inbox in inboxes { inbox.wake() }
         }
     }

@@ -111,7 +111,11 @@ public struct FileEnumerator: SplitEnumerator {
                     .input, "no file matches a pattern", detail: path,
                     hint: "check the pattern; names that begin with . or _ are left out")
             }
-            for file in files where seen.insert(file.path).inserted { pending += try ranges(of: file) }
+            for file in files where !seen.contains(file.path) {
+                // Only what waits has been seen: one that cannot be looked into now is found again.
+                pending += try ranges(of: file)
+                seen.insert(file.path)
+            }
         }
     }
 

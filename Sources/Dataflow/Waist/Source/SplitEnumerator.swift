@@ -5,7 +5,9 @@ import ThalwegBase
 
 /// Finds splits and decides which reader gets which. One per source and job; its calls never overlap.
 ///
-/// A value that decides: it answers through the context, the runtime acts.
+/// A value that decides: it answers through the context, the runtime acts. A call that throws counts as a failure of
+/// the reader for which it was made; what it has decided before holds, so what is assigned must be out of its state. A
+/// discovery that throws is repeated after as long as was asked for last.
 public protocol SplitEnumerator<Split> {
     associatedtype Split: SourceSplit
     /// What is needed to go on after a restart: the splits not yet assigned.
@@ -13,7 +15,7 @@ public protocol SplitEnumerator<Split> {
     /// Takes over what an enumerator of the same source had stored. Called at most once, before ``start(_:)``; the
     /// splits that readers had are dealt out by the engine.
     mutating func restore(_ checkpoint: Checkpoint) throws
-    /// Called once, before anything else but ``restore(_:)``.
+    /// Called before anything else but ``restore(_:)``: once, and again only when it has thrown.
     mutating func start(_ context: inout EnumeratorContext<Split>) throws
     /// A reader exists and can be given splits.
     mutating func addReader(_ subtask: Int, _ context: inout EnumeratorContext<Split>) throws
