@@ -145,6 +145,80 @@ private let isFull = ProcessInfo.processInfo.environment["THALWEG_FULL"] == "1"
         #expect(names.map { Int($0.dropFirst(9).prefix(10)) } == [9, 10, 11])
     }
 
+    /// A part bears a name that nothing else has: one that is there with other content is never replaced.
+    @Test func aPartIsNotReplaced() throws {
+        let disk = MemoryFileSystem()
+        let sink = FileSink<Row>("out/", format: try .csv(), fileSystem: disk)
+        let writer = try writer(sink)
+        try writer.write(batch(0..<3))
+        let output = try writer.prepare(request(2))
+        let path = "out/part-0000000002-000-0000.csv"
+        let temporary = try #require(disk.paths.first)
+        let mine = try #require(disk[temporary])
+        for other in [Array("lines of another attempt\n".utf8), Array(mine.reversed())] {
+            disk[path] = other
+            let error = #expect(throws: ThalwegError.self) { try sink.commit(output.committables) }
+            #expect(error?.kind == .job && error?.detail?.contains(path) == true)
+            #expect(disk[path] == other)
+        }
+        // The same content does no harm, nor does a second call.
+        disk[path] = mine
+        for _ in 0..<2 { try sink.commit(output.committables) }
+        #expect(disk[path] == mine && disk.paths == [path])
+    }
+
+    /// Whoever gave a part its name may have died before that was durable: a repeated commit sees to it.
+    @Test func aRepeatedCommitIsDurable() throws {
+        let disk = CrashDisk()
+        let sink = FileSink<Row>("out/", format: try .csv(), fileSystem: disk)
+        let writer = try writer(sink)
+        try writer.write(batch(0..<3))
+        let output = try writer.prepare(request(2))
+        try output.persist?()
+        let path = "out/part-0000000002-000-0000.csv"
+        // A rename whose directory was not synced, as a crash leaves it.
+        let temporary = try #require(disk.survivor(.most).paths.first)
+        let content = try #require(disk.survivor(.most)[temporary])
+        try disk.removeFile(temporary)
+        let renamed = try disk.create(path)
+        try content.withUnsafeBytes { try renamed.write($0) }
+        try renamed.sync()
+        renamed.close()
+        #expect(disk.survivor(.least)[path] == nil)
+        try sink.commit(output.committables)
+        #expect(disk.survivor(.least)[path] == content)
+    }
+
+    /// A savepoint names a rolling file with more in it than the checkpoint that the job goes back to: what the job writes
+    /// then is not taken for what the savepoint had.
+    @Test func aSavepointBehindAFailureIsRefused() throws {
+        let disk = MemoryFileSystem()
+        let sink = FileSink<Row>("out/", format: try .csv(), rolling: RollingPolicy(bytes: 1 << 20), fileSystem: disk)
+        let first = try writer(sink)
+        try first.write(batch(0..<3))
+        let checkpoint = try first.prepare(request(5)).state
+        try first.write(batch(3..<9))
+        let savepoint = try first.prepare(request(6)).state
+        first.close()
+        // The second attempt writes other records in their place, more than the savepoint has.
+        let second = try writer(sink)
+        try second.restore([checkpoint])
+        try second.write(batch(50..<90))
+        let output = try second.prepare(request(7))
+        second.close()
+        for commits in [false, true] {
+            if commits { try sink.commit(output.committables) }
+            let error = #expect(throws: ThalwegError.self) {
+                let sink = sink
+                let third = try sink.makeWriter(
+                    SinkContext(
+                        name: "sink", subtask: 0, parallelism: 1, isRecoverable: true, repeatsOutput: true, wake: {}))
+                try third.restore([savepoint])
+            }
+            #expect(error?.kind == .corrupt, "\(String(describing: error))")
+        }
+    }
+
     /// A file of a checkpoint that is gone, or too short, is said by its name; nothing is written in its place.
     @Test func damagedFiles() throws {
         let disk = MemoryFileSystem()

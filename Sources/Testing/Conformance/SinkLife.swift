@@ -46,6 +46,10 @@ struct SinkLife<S: Sink> where S.Element: Hashable {
     var checkpoint: Int64 = 0
     /// Whether the writers have prepared for the end: nothing is written to them any more.
     var hasEnded = false
+    /// The last states of subtasks whose input has ended before that of the others, by subtask.
+    var ended: [Int: [[UInt8]]] = [:]
+    /// The greatest number that anything was prepared under.
+    var newestNumber: Int64 = 0
     /// The number of the next record.
     var next = 0
     /// Who wrote a record last: the attempts with the same number of subtasks count as one.
@@ -120,7 +124,7 @@ struct SinkLife<S: Sink> where S.Element: Hashable {
     private mutating func step() throws {
         switch pick(20) {
         case 0..<10: try write()
-        case 10..<11: for writer in writers { try writer.flush() }
+        case 10..<11: for (subtask, writer) in writers.enumerated() where ended[subtask] == nil { try writer.flush() }
         case 11..<16: try takeCheckpoint(isFinal: false)
         case 16..<18: if owesCommit { try commit() }
         default: try crash()
@@ -139,6 +143,7 @@ struct SinkLife<S: Sink> where S.Element: Hashable {
         self.sink = sink
         writers = []
         hasEnded = false
+        ended = [:]
         for subtask in 0..<parallelism {
             let context = SinkContext(
                 name: "sink", subtask: subtask, parallelism: parallelism, isRecoverable: plan.isRecoverable, wake: {})
@@ -149,7 +154,7 @@ struct SinkLife<S: Sink> where S.Element: Hashable {
 
     private mutating func write() throws {
         let subtask = pick(writers.count)
-        guard !writers[subtask].isHeldUp else { return }
+        guard ended[subtask] == nil, !writers[subtask].isHeldUp else { return }
         let batch = Batch<S.Element>(capacity: max(1, plan.batchMax))
         for _ in 0...pick(max(1, plan.batchMax)) where !batch.isFull {
             let record = trial.record(next)
@@ -171,11 +176,13 @@ struct SinkLife<S: Sink> where S.Element: Hashable {
             checkpoint: checkpoint, position: next, isFinal: isFinal, committables: [], states: [])
         for subtask in writers.indices {
             if chance(3) { try crash() }
-            let request = PrepareRequest(checkpoint: checkpoint, isFinal: isFinal, time: Int64(trace.count) * 1000)
-            let output = try writers[subtask].prepare(request)
-            ledgers[subtask].append(Entry(checkpoint: checkpoint, output: output))
+            if ended[subtask] == nil {
+                // The last one that is left takes part: the end of all is the final checkpoint.
+                let isEarly = !isFinal && plan.isRecoverable && ended.count < writers.count - 1 && chance(8)
+                try prepare(subtask, isEarly: isEarly, isFinal: isFinal, &taken)
+            }
+            if let state = ended[subtask] { taken.states.append(state) }
             taken.committables.append(try codecs.committables.encode(ledgers[subtask].flatMap(\.output.committables)))
-            taken.states.append(try codecs.states.encode(output.state))
         }
         if plan.isRecoverable && chance(15) {
             note("given up")
@@ -193,6 +200,19 @@ struct SinkLife<S: Sink> where S.Element: Hashable {
         owesCommit = true
         if chance(8) { try crash() }
         if chance(80) { try commit() }
+    }
+
+    /// Has a subtask prepare its output. One whose input ends while a checkpoint is under way takes part in that with
+    /// its last state, though what it prepares bears the number after it.
+    private mutating func prepare(_ subtask: Int, isEarly: Bool, isFinal: Bool, _ taken: inout Stored) throws {
+        let number = isEarly ? max(checkpoint, newestNumber) + 1 : checkpoint
+        if isEarly { note("subtask \(subtask) ends with number \(number)") }
+        newestNumber = max(newestNumber, number)
+        let output = try writers[subtask].prepare(
+            PrepareRequest(checkpoint: number, isFinal: isFinal || isEarly, time: Int64(trace.count) * 1000))
+        ledgers[subtask].append(Entry(checkpoint: checkpoint, output: output))
+        let state = try codecs.states.encode(output.state)
+        if isEarly { ended[subtask] = state } else { taken.states.append(state) }
     }
 
     /// Commits the last completed checkpoint, subtask by subtask, now and then twice or not to the end.
@@ -234,6 +254,8 @@ struct SinkLife<S: Sink> where S.Element: Hashable {
     private mutating func restart() throws {
         if !plan.isRecoverable { throw broken("the job failed, and cannot go on without checkpoints") }
         next = stored?.position ?? 0
+        // Nobody uses a number again.
+        checkpoint = max(checkpoint, newestNumber)
         writers = []
         if chance(40) { parallelismIndex += 1 }
         note("restart at record \(next) with \(parallelism) subtasks")

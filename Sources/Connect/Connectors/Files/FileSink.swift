@@ -17,7 +17,9 @@ import ThalwegStorage
 ///
 /// - One file appears when the input has ended and the whole job has succeeded. Over restarts it is cut back to the
 ///   checkpoint that the job goes back to, and written on.
-/// - Parts of a directory appear with the checkpoint that follows their closing; see ``RollingPolicy``. They are called
+/// - Parts of a directory appear with the checkpoint that follows their closing; see ``RollingPolicy``. A restart
+///   closes those that its checkpoint has as unfinished ones where it has them, so that savepoints taken since are
+///   refused rather than restored with other records than they had. Parts are called
 ///   `part-<checkpoint>-<subtask>-<number>`, which sorts in the order of appearance. In a job without checkpoints and
 ///   without a policy, there is one `part-<subtask>` for each subtask, and all appear at the end.
 ///
@@ -141,6 +143,7 @@ public struct FileSink<Element: Sendable>: Sink {
     private func publish(_ file: FileCommittable) throws(ThalwegError) {
         if let count = try fileSystem.byteCountIfThere(of: file.temporary) {
             guard count == file.byteCount else { throw Self.damaged(file, "\(file.temporary) has \(count) bytes") }
+            try checkReplaced(file)
             return try fileSystem.rename(file.temporary, to: file.final)
         }
         guard let count = try fileSystem.byteCountIfThere(of: file.final) else {
@@ -148,6 +151,24 @@ public struct FileSink<Element: Sendable>: Sink {
         }
         guard count == file.byteCount else {
             throw Self.damaged(file, "\(file.temporary) is gone, and \(file.final) has \(count) bytes")
+        }
+        // Whoever renamed it may have died before the name was durable.
+        let directory = String(file.final.prefix(through: file.final.lastSlash))
+        try fileSystem.syncDirectory(directory.hasSuffix("/") ? directory : ".")
+    }
+
+    /// A part of a checkpoint bears a name that nothing else has: what is there already with other content is never
+    /// replaced.
+    private func checkReplaced(_ file: FileCommittable) throws(ThalwegError) {
+        let name = file.final.split(separator: "/").last.map(String.init) ?? file.final
+        guard place.isDirectory, place.checkpoint(ofPart: name) ?? 0 > 0,
+            try fileSystem.byteCountIfThere(of: file.final) != nil
+        else { return }
+        guard try fileSystem.hasSameBytes(file.temporary, file.final) else {
+            throw ThalwegError(
+                .job, "an output holds another part of the same name",
+                detail: "\(file.final) has other content than \(file.temporary), which is to take its place",
+                hint: "move the part elsewhere, then start with --from latest: that publishes the other one")
         }
     }
 

@@ -28,6 +28,8 @@ public final class FileSinkWriter<Element>: SinkWriter where Element: Sendable {
     private var useCount: UInt64 = 0
     /// The last checkpoint that was prepared, or gone back to.
     private var epoch: Int64 = 0
+    /// The checkpoint gone back to: no unfinished file that was begun after it is in it.
+    private var restoredEpoch: Int64 = 0
     private var barrierTime: Int64 = 0
     private var madeCount = 0
     private var newDirectories: Set<String> = []
@@ -122,6 +124,8 @@ public final class FileSinkWriter<Element>: SinkWriter where Element: Sendable {
             barrierTime = max(barrierTime, state.time)
             if !place.isDirectory && state.isFinal { isFinished = true }
         }
+        // Who had ended before bears a number of its own, which may lie behind or ahead of that of the checkpoint.
+        restoredEpoch = states.joined().filter { !$0.isFinal }.map(\.checkpoint).max() ?? epoch
         try checkPublished(after: epoch)
         for (old, list) in states.enumerated() where old % context.parallelism == context.subtask {
             for state in list {
@@ -140,7 +144,13 @@ public final class FileSinkWriter<Element>: SinkWriter where Element: Sendable {
                 hint: "keep the path of the sink, or give the sink another name so that it starts anew")
         }
         let file = try PartFile(restoring: state, sink.fileSystem)
-        if isOwn && files[state.partition] == nil { files[state.partition] = file } else { full.append(file) }
+        // A part is closed where the checkpoint has it: other snapshots may name the same file with more in it, and
+        // must not take what this attempt writes for theirs. One file has to be written on.
+        if isOwn && !place.isDirectory && files[state.partition] == nil {
+            files[state.partition] = file
+        } else {
+            full.append(file)
+        }
     }
 
     /// Removes the unfinished files of subtasks that fell to this one which no snapshot knows.
@@ -156,7 +166,7 @@ public final class FileSinkWriter<Element>: SinkWriter where Element: Sendable {
             let path = directory + name
             if let owner = place.owner(ofUnfinished: name) {
                 let isMine = owner.subtask % context.parallelism == context.subtask
-                guard isMine && owner.epoch >= epoch && !known.contains(path) else { continue }
+                guard isMine && owner.epoch >= restoredEpoch && !known.contains(path) else { continue }
                 sink.fileSystem.remove(path)
                 didRemove = true
             } else if isPartition(name, in: directory, depth: depth) {

@@ -109,4 +109,28 @@ extension FileSystem {
             throw error
         }
     }
+
+    /// Whether two files hold the same.
+    func hasSameBytes(_ one: String, _ other: String) throws(ThalwegError) -> Bool {
+        guard try byteCount(of: one) == byteCount(of: other) else { return false }
+        let (first, second) = (try open(one), try open(other))
+        let blockBytes = 64 << 10
+        let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 2 * blockBytes, alignment: 16)
+        defer { buffer.deallocate() }
+        let (left, right) = (buffer[..<blockBytes], buffer[blockBytes...])
+        var position: UInt64 = 0
+        while true {
+            let count = try first.read(at: position, into: UnsafeMutableRawBufferPointer(rebasing: left))
+            if count == 0 { return true }
+            // A read may give fewer bytes than there are.
+            var done = 0
+            while done < count {
+                let rest = UnsafeMutableRawBufferPointer(rebasing: right.prefix(count - done))
+                let more = try second.read(at: position + UInt64(done), into: rest)
+                guard more > 0, rest.prefix(more).elementsEqual(left.dropFirst(done).prefix(more)) else { return false }
+                done += more
+            }
+            position += UInt64(count)
+        }
+    }
 }
