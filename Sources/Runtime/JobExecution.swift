@@ -163,7 +163,7 @@ public final class JobExecution: Sendable {
         let rowBudget = graph.rowBudget(settings, managedBytes: memoryPlan?.bytes(of: .managed))
         // Without checkpoints nobody but the tasks needs the files in which rows rest.
         let scratch = try store == nil && rowBudget != nil ? settings.state.scratch(for: settings.jobName) : nil
-        defer { scratch?.end() }
+        defer { Self.whenDone(background) { scratch?.end() } }
         let removing = scratch.map { scratch -> (@Sendable (String) -> Void) in { scratch.store.removeRun($0) } }
         let leases = RunLeases(removing: removing)
         var place: RowPlace?
@@ -179,16 +179,32 @@ public final class JobExecution: Sendable {
             wakeMaster: { masterWake() })
         let master = try JobMaster(
             graph, settings, clock: scheduler.clock, metrics: metrics, job: link, wakers: wakers)
-        defer { master.lock?.release() }
+        defer {
+            // While a disk holds up what the job has left, no other run may begin beside it.
+            let lock = master.lock
+            Self.whenDone(background) { lock?.release() }
+        }
         try master.start()
         begin(link)
         let watcher = watchMemory(link)
         defer { watcher?.stop() }
         let outcome = try await scheduler.run(
             ScheduledJob(master: master, link: link, wakers: wakers, background: background, masterWake: masterWake))
-        // What the tasks built on is needed no more; what stays now goes at the next start.
-        try? store?.removeUnreferenced()
+        if (background as? BackgroundThread)?.isDone ?? true {
+            // What the tasks built on is needed no more; what stays now goes at the next start.
+            try? store?.removeUnreferenced()
+        } else {
+            notices.add(
+                "warning: the job ends while a disk or a place of output still holds up its work: files that nobody "
+                    + "needs stay until the next start, which the job keeps waiting until that work or the process "
+                    + "has ended")
+        }
         return outcome
+    }
+
+    /// Does something as soon as nothing of a job runs in the background any more.
+    private static func whenDone(_ background: any BackgroundExecutor, _ body: @escaping @Sendable () -> Void) {
+        if let thread = background as? BackgroundThread { thread.whenDone(body) } else { body() }
     }
 
     // MARK: While it runs

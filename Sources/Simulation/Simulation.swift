@@ -222,6 +222,8 @@ public final class Simulation: Sendable {
         settings.maxParallelism = 8
         settings.batchCapacity = pick([1, 2, 4, 7, 16])
         settings.objectReuse = pick([.default, .copyPerOperator])
+        // Time jumps while a task is held up: whoever is waited for comes back all the same.
+        settings.cancellationTimeout = .seconds(Int64.max)
         settings.checkpoints = CheckpointOptions(
             directory: SimulatedWorld.checkpointDirectory,
             settings: CheckpointSettings(

@@ -189,8 +189,8 @@ private let isFull = ProcessInfo.processInfo.environment["THALWEG_FULL"] == "1"
         #expect(disk.survivor(.least)[path] == content)
     }
 
-    /// A savepoint names a rolling file with more in it than the checkpoint that the job goes back to: what the job writes
-    /// then is not taken for what the savepoint had.
+    /// A savepoint names a rolling file with more in it than the checkpoint that the job goes back to: what the job
+    /// writes then is not taken for what the savepoint had.
     @Test func aSavepointBehindAFailureIsRefused() throws {
         let disk = MemoryFileSystem()
         let sink = FileSink<Row>("out/", format: try .csv(), rolling: RollingPolicy(bytes: 1 << 20), fileSystem: disk)

@@ -195,7 +195,7 @@ extension CheckpointCoordinator {
     _ = coordinator.handle(.metadataWritten(checkpoint: 1), now: 30)
     let text =
         "stopped with checkpoint 1, but task 0.1 failed before it was committed: output may be uncommitted; "
-        + "start from checkpoint 1 to commit it"
+        + "start with --from latest to commit it"
     #expect(
         coordinator.handle(.tasksRestarting([all[1]]), now: 40) == [
             .answer(request: 1, .failed(reason: text)), .failJob(reason: text, isFinal: true),
@@ -233,6 +233,21 @@ extension CheckpointCoordinator {
     #expect(
         coordinator.handle(.taskFinished(all[1]), now: 108)
             == [.complete(checkpoint: 3, kind: .final, tasks: all)])
+}
+
+/// What a task prepared at its end bears a number ahead of the checkpoint that it serves: after a restart that number
+/// belongs to nobody else.
+@Test func numbersOfEndedTasksAreNotUsedAgain() {
+    var coordinator = running(CheckpointSettings(interval: 100))
+    _ = coordinator.handle(.tick, now: 100)
+    _ = coordinator.handle(.taskFinished(all[0], number: 2), now: 101)
+    _ = coordinator.handle(.acknowledged(checkpoint: 1, task: all[1]), now: 102)
+    _ = coordinator.handle(.metadataWritten(checkpoint: 1), now: 103)
+    #expect(coordinator.newestNumber == 1)
+    _ = coordinator.handle(.tasksRestarting(all), now: 104)
+    #expect(coordinator.newestNumber == 2 && coordinator.restorePoint == .checkpoint(1))
+    let actions = coordinator.handle(.tasksRunning(all), now: 200)
+    #expect(actions.first == .trigger(checkpoint: 3, kind: .checkpoint, alignmentTimeout: nil), "\(actions)")
 }
 
 @Test func nothingIsCommittedAfterACancel() {

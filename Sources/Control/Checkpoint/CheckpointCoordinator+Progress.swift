@@ -136,6 +136,7 @@ extension CheckpointCoordinator {
         let known = tasks.intersection(failed)
         guard let first = known.min() else { return }
         restarting.formUnion(known)
+        nextID = max(nextID, reserved + 1)
         finished.subtract(known)
         isFinalDue = false
         for lost in pending where lost.stage == .collecting {
@@ -155,7 +156,7 @@ extension CheckpointCoordinator {
     /// repeat output, so the job ends and names the snapshot (FLIP-45 b8).
     private mutating func failCommit(_ checkpoint: Int64, _ reason: String, _ actions: inout [CheckpointAction]) {
         let text = "stopped with checkpoint \(checkpoint), but \(reason): output may be uncommitted; "
-        let advice = "start from checkpoint \(checkpoint) to commit it"
+        let advice = "start with --from latest to commit it"
         for request in stop?.requests ?? [] { answer(request, .failed(reason: text + advice), &actions) }
         stop = nil
         closed = "the job failed while stopping"
@@ -171,7 +172,8 @@ extension CheckpointCoordinator {
         for lost in pending where lost.stage == .collecting { abort(lost, reason, &actions) }
         if let stop {
             let durable = stop.stage == .committing ? stop.checkpoint : nil
-            let advice = durable.map { "; checkpoint \($0) is durable, start from it to commit its output" } ?? ""
+            let advice =
+                durable.map { "; checkpoint \($0) is durable, start with --from latest to commit its output" } ?? ""
             for request in stop.requests { answer(request, .failed(reason: reason + advice), &actions) }
         }
         queue.removeAll { request in answered.contains { $0.request == request.id } }

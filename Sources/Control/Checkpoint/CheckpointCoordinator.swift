@@ -13,6 +13,8 @@ import ThalwegStorage
 public struct CheckpointCoordinator: Sendable {
     public let settings: CheckpointSettings
     var nextID: Int64
+    /// The greatest number that an ended task has used.
+    var reserved: Int64 = 0
     var tasks: Set<TaskID> = []
     var finished: Set<TaskID> = []
     var restarting: Set<TaskID> = []
@@ -64,6 +66,9 @@ public struct CheckpointCoordinator: Sendable {
         return latest.map(RestorePoint.checkpoint) ?? .beginning
     }
 
+    /// The greatest number that is in use: after `tasksRestarting`, whatever the new attempts prepare has to lie above.
+    public var newestNumber: Int64 { nextID - 1 }
+
     /// The ids under way, ascending.
     public var pendingCheckpoints: [Int64] { pending.map(\.id) }
 
@@ -84,7 +89,9 @@ public struct CheckpointCoordinator: Sendable {
         case .acknowledged(let checkpoint, let task): acknowledge(checkpoint, task, &actions)
         case .declined(let checkpoint, let task, let reason):
             fail(checkpoint, stage: .collecting, "\(task) declined: \(reason)", now: now, &actions)
-        case .taskFinished(let task): finish(task, &actions)
+        case .taskFinished(let task, let number):
+            reserved = max(reserved, number)
+            finish(task, &actions)
         case .metadataWritten(let checkpoint): metadataWritten(checkpoint, now: now, &actions)
         case .metadataFailed(let checkpoint, let reason):
             fail(checkpoint, stage: .writing, "metadata not written: \(reason)", now: now, &actions)

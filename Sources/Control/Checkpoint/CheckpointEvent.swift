@@ -15,8 +15,10 @@ public enum CheckpointEvent: Hashable, Sendable {
     case acknowledged(checkpoint: Int64, task: TaskID)
     /// The task cannot take part.
     case declined(checkpoint: Int64, task: TaskID, reason: String)
-    /// The task has ended by itself and written its final state, which serves every pending and later checkpoint.
-    case taskFinished(TaskID)
+    /// The task has ended by itself and written its final state, which serves every pending and later checkpoint. What
+    /// it prepared last bears `number`, which may lie above those of the checkpoints that it serves: no attempt that
+    /// begins later may use it again.
+    case taskFinished(TaskID, number: Int64 = 0)
     /// The metadata is durable: from now on the checkpoint can be restored.
     case metadataWritten(checkpoint: Int64)
     /// The metadata is not there and never will be. A shell that cannot know must find out before it says so.

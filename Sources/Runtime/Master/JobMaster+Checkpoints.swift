@@ -112,7 +112,9 @@ extension JobMaster {
             do { try snapshotSources(checkpoint) } catch { return end(.failure(error)) }
         }
         let parts = files.removeValue(forKey: checkpoint) ?? [:]
-        endedBefore[checkpoint] = Set(entries.filter { $0.value.state == .finished && parts[$0.key] == nil }.keys)
+        let ended = entries.filter { $0.value.state == .finished && parts[$0.key] == nil }
+        endedBefore[checkpoint] = Set(ended.keys)
+        let newestNumber = ended.values.map(\.finalNumber).max() ?? checkpoint
         let known = digests.removeValue(forKey: checkpoint) ?? [:]
         let taskDigests = graph.taskIDs.flatMap { known[$0] ?? entries[$0]?.finalDigests ?? [] }
         // What differs once would differ after a restart again: the job ends.
@@ -130,16 +132,42 @@ extension JobMaster {
         job.background.submit {
             do {
                 let all = taskFiles.map(\.file) + (try ledger.take(checkpoint))
-                try store.complete(
-                    SnapshotMetadata(
-                        checkpoint: checkpoint, kind: kind.rawValue, timeMilliseconds: time, jobName: job.jobName,
-                        maxParallelism: maxParallelism, operators: operators, files: all,
-                        properties: plan.map { [SnapshotPlan.propertyName: $0] } ?? [:]))
+                var metadata = SnapshotMetadata(
+                    checkpoint: checkpoint, kind: kind.rawValue, timeMilliseconds: time, jobName: job.jobName,
+                    maxParallelism: maxParallelism, operators: operators, files: all,
+                    properties: plan.map { [SnapshotPlan.propertyName: $0] } ?? [:])
+                metadata.note(newestNumber: newestNumber)
+                try Self.write(metadata, to: store)
                 job.checkpoints.lastBytes.set(all.reduce(0) { $0 + Int($1.byteCount) })
                 job.post(.written(checkpoint))
+            } catch let doubt as InDoubt {
+                job.abort(doubt.error(store.path(of: checkpoint)))
             } catch {
                 job.post(.notWritten(checkpoint, error))
             }
+        }
+    }
+
+    /// Writes the metadata; what has thrown may be complete all the same.
+    private static func write(_ metadata: SnapshotMetadata, to store: CheckpointStore) throws {
+        do { try store.complete(metadata) } catch {
+            let isComplete: Bool
+            do { isComplete = try store.isComplete(afterErrorOf: metadata) } catch let doubt {
+                throw InDoubt(cause: error, doubt: doubt)
+            }
+            if !isComplete { throw error }
+        }
+    }
+
+    /// Nobody can say whether a checkpoint is complete: the job must neither commit it nor go back behind it.
+    private struct InDoubt: Error {
+        let cause: any Error
+        let doubt: any Error
+
+        func error(_ path: String) -> ThalwegError {
+            ThalwegError(
+                .task, "a checkpoint may be complete or not: the disk does not say", detail: "\(path): \(doubt)",
+                hint: "mend the disk, then start with --from latest", cause: cause)
         }
     }
 
@@ -235,11 +263,14 @@ extension JobMaster {
         }
         carryOut(coordinator.handle(.committed(checkpoint: checkpoint), now: clock.now))
         guard let report = lastReport else { return }
-        if job.store == nil, let wish = wishes.values.first { wish.answer(.success(report)) }
+        if job.store == nil {
+            for wish in wishes.values { wish.answer(.success(report)) }
+            wishes = [:]
+        }
         switch kind {
         case .suspend:
             ending = .success(.stopped(report))
-            deadline = clock.now + settings.cancellationTimeout.wholeMilliseconds
+            deadline = cancellationDeadline
             for (id, entry) in entries where entry.state == .running {
                 entries[id]?.state = .closing
                 entry.mailbox.send(.leave)
@@ -252,12 +283,14 @@ extension JobMaster {
 
     private func notCommitted(_ checkpoint: Int64, _ error: any Error) {
         let path = job.store?.path(of: checkpoint)
+        // A newer checkpoint may have been written meanwhile, which has this output too: only `latest` always works.
         let isLast = triggers[checkpoint]?.kind.isStop == true || entries.values.allSatisfy { $0.state == .finished }
         let failure = ThalwegError(
             .task, "the output of a checkpoint could not be published",
             detail: "checkpoint \(checkpoint)" + (path.map { " in \($0)" } ?? ""),
-            hint: path.map { "mend the cause and start with --from \($0): that publishes it" }
-                ?? "mend the cause and run the job again", cause: error)
+            hint: path == nil
+                ? "mend the cause and run the job again"
+                : "mend the cause and start with --from latest: that publishes it", cause: error)
         if isLast { end(.failure(failure)) } else { jobFailed(failure) }
     }
 

@@ -15,6 +15,10 @@ struct FailoverState {
         var time: Int64
         let since: Int64
         let cause: String
+        /// The task that the failure is counted against.
+        let failed: TaskID
+        /// When tasks that have not come to rest are waited for no more; nil: never.
+        let deadline: Int64?
         /// Whether an answer of the background is awaited.
         var isFenced = false
         /// How often the background has answered since the tasks came to rest.
@@ -33,6 +37,8 @@ struct FailoverState {
     var initial: Snapshot?
     /// By region; -1 is the whole job.
     var pending: [Int: Pending] = [:]
+    /// Whether an enumerator threw while splits were given back to it: only its state in a checkpoint has all of them.
+    var hasLostSplits = false
 
     init(_ graph: JobGraph, _ settings: ExecutionSettings) throws {
         regions = FailoverRegions(try graph.failoverGraph)
@@ -107,10 +113,14 @@ extension JobMaster {
             // A restart of the whole job takes in every other one.
             let region = failover.pending[Self.wholeJob] == nil ? asked : Self.wholeJob
             let tasks = region == Self.wholeJob ? graph.taskIDs : failover.regions.tasks(of: region)
-            if region == Self.wholeJob { failover.pending = [:] }
+            // Whoever does not return is waited for once, however many failures follow.
+            let deadlines = failover.pending.values.filter { !isAtRest($0) }.compactMap(\.deadline)
+            let deadline = region == Self.wholeJob ? deadlines.min() ?? cancellationDeadline : cancellationDeadline
+            if region == Self.wholeJob, failover.pending[region] == nil { failover.pending = [:] }
             var pending =
                 failover.pending[region]
-                ?? FailoverState.Pending(tasks: tasks, time: time, since: now, cause: "\(task): \(reason)")
+                ?? FailoverState.Pending(
+                    tasks: tasks, time: time, since: now, cause: "\(task): \(reason)", failed: task, deadline: deadline)
             pending.time = time
             failover.pending[region] = pending
             for id in tasks where entries[id]?.state == .running {
@@ -149,12 +159,16 @@ extension JobMaster {
                 continue
             }
             failover.pending[region] = nil
+            // From now on a failure counts as another one.
+            failover.restarts.restarted(region: region, now: clock.now)
             do {
                 try restart(pending, isWhole: region == Self.wholeJob || pending.tasks.count == graph.taskCount)
             } catch {
-                return end(.failure(error))
+                // Nothing of it runs: what could not begin has failed once more.
+                restart(failover.hasLostSplits ? Self.wholeJob : region, because: error, in: pending.failed)
+                // The regions that are pending may have changed.
+                return
             }
-            failover.restarts.restarted(region: region, now: clock.now)
             carryOut(coordinator.handle(.tasksRunning(pending.tasks), now: clock.now))
         }
     }
@@ -178,10 +192,32 @@ extension JobMaster {
         }
     }
 
-    /// When the next restart can begin as far as is known now; what it waits for beside time tells the master itself.
+    /// When the next restart can begin as far as is known now, or is waited for no more; what it waits for beside time
+    /// tells the master itself.
     var nextRestart: Int64? {
-        if case .undecided = coordinator.restorePoint { return nil }
-        return failover.pending.values.filter { !$0.isFenced && isAtRest($0) }.map(\.time).min()
+        let deadline = failover.pending.values.filter { !isAtRest($0) }.compactMap(\.deadline).min()
+        if case .undecided = coordinator.restorePoint { return deadline }
+        let begin = failover.pending.values.filter { !$0.isFenced && isAtRest($0) }.map(\.time).min()
+        return [deadline, begin].compactMap(\.self).min()
+    }
+
+    /// Ends the job when tasks that have to start again do not return from a function of the user: two attempts of one
+    /// task must never run side by side, and only the end of the process ends the old one.
+    func endIfStuck() {
+        guard ending == nil else { return }
+        let now = clock.now
+        let stuck = failover.pending.values.filter { ($0.deadline ?? .max) <= now && !isAtRest($0) }
+        guard let pending = stuck.min(by: { $0.since < $1.since }) else { return }
+        let names = graph.taskIDs.filter { entries[$0]?.state == .closing }.map(graph.taskName)
+        end(
+            .failure(
+                ThalwegError(
+                    .task, "the job cannot start again, as a task does not return from a function of its own",
+                    detail: names.prefix(5).joined(separator: ", ")
+                        + "; waited for \(now - pending.since) ms after a failure: \(pending.cause)",
+                    hint: "have functions return in time or raise --cancel-timeout, then start with --from latest")))
+        // It was waited for already.
+        deadline = now
     }
 
     /// The background has done all that was submitted to it before it was asked.
@@ -204,14 +240,20 @@ extension JobMaster {
         let snapshot = try restorePoint()
         let checkpoint = snapshot?.metadata.checkpoint ?? 0
         let tasks = Set(pending.tasks)
+        // What the new attempts prepare bears numbers of its own: those that ended bore one ahead of their checkpoints.
+        job.begin(checkpoint: coordinator.newestNumber)
         if isWhole { giveUpDrain() }
         try advisingAfterDamage(of: snapshot) {
             if isWhole {
                 // Splits get new numbers: nobody waits for the old ones.
                 for (node, desk) in desks { groups.leave(node: node, subtasks: Set(desk.inboxes.indices)) }
                 try makeDesks(snapshot)
+                failover.hasLostSplits = false
             } else {
-                try resetSources(of: tasks, to: checkpoint, snapshot)
+                do { try resetSources(of: tasks, to: checkpoint, snapshot) } catch {
+                    failover.hasLostSplits = true
+                    throw error
+                }
             }
             try deploy(pending.tasks, from: snapshot)
         }

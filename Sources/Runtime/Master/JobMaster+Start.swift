@@ -27,7 +27,7 @@ extension JobMaster {
             start = try startingPoint(options, store)
             // A directory of a higher number has files of the checkpoint to start from: they must not be written over.
             let newest = try store.highestNumber ?? 0
-            let base = max(newest, start.snapshot?.metadata.checkpoint ?? 0)
+            let base = max(newest, try start.snapshot?.metadata.newestNumber ?? 0)
             job.begin(checkpoint: base)
             coordinator = CheckpointCoordinator(
                 settings: options.settings, restored: base > 0 || start.snapshot != nil ? base : nil)

@@ -45,6 +45,8 @@ final class JobMaster {
         /// What the task left when it had finished.
         var finalFiles: [HeldSegment] = []
         var finalDigests: [StateDigest] = []
+        /// The number that what it prepared at its end bears.
+        var finalNumber: Int64 = 0
     }
 
     let graph: JobGraph
@@ -178,6 +180,7 @@ final class JobMaster {
         let isWoken = coordinator.nextWake.map { $0 <= clock.now } ?? false
         if isWoken { carryOut(coordinator.handle(.tick, now: clock.now)) }
         restartIfDue()
+        endIfStuck()
         endIfDue()
         if outcome != nil { return .finished }
         return events.isEmpty && deployments.isEmpty && !isWoken ? .idle : .progress
@@ -203,9 +206,10 @@ final class JobMaster {
             entries[task]?.state = .finished
             entries[task]?.finalFiles = snapshot.files
             entries[task]?.finalDigests = snapshot.digests
+            entries[task]?.finalNumber = checkpoint
             if !snapshot.commits.isEmpty { uncommitted.append((checkpoint, task, snapshot.commits)) }
             if job.store != nil {
-                carryOut(coordinator.handle(.taskFinished(task), now: clock.now))
+                carryOut(coordinator.handle(.taskFinished(task, number: checkpoint), now: clock.now))
             } else {
                 publishIfFinished()
             }
@@ -222,7 +226,7 @@ final class JobMaster {
         case .cancel:
             if job.isPublishing && deadline == nil {
                 // Too late to publish nothing: all of it comes out, unless it takes too long.
-                deadline = clock.now + settings.cancellationTimeout.wholeMilliseconds
+                deadline = cancellationDeadline
             } else {
                 end(.failure(CancellationError()))
             }
@@ -241,11 +245,17 @@ final class JobMaster {
 
     // MARK: The end
 
+    /// By when tasks that are told now to end have to have ended; nil: whenever they do.
+    var cancellationDeadline: Int64? {
+        let (time, overflows) = clock.now.addingReportingOverflow(settings.cancellationTimeout.wholeMilliseconds)
+        return overflows ? nil : time
+    }
+
     /// Ends the job as soon as every task is closed.
     func end(_ result: Result<JobOutcome, any Error>) {
         guard ending == nil else { return }
         ending = result
-        deadline = clock.now + settings.cancellationTimeout.wholeMilliseconds
+        deadline = cancellationDeadline
         if case .failure(let error) = result {
             let reason = (error as? ThalwegError)?.description ?? String(describing: error)
             carryOut(coordinator.handle(.ended(reason: reason), now: clock.now))
@@ -265,9 +275,8 @@ final class JobMaster {
         guard isClosed || isDue else { return }
         if !isClosed { reportStuck() }
         if case .failure = ending {
-            for entry in uncommitted where !keepsPrepared(entry.checkpoint, of: entry.task) {
-                for step in entry.commits { step.abort() }
-            }
+            // Off this thread: what a place does not take back must not hold up the end beyond its bound.
+            for entry in uncommitted where !keepsPrepared(entry.checkpoint, of: entry.task) { discard(entry.commits) }
         }
         for wish in wishes.values { wish.answer(.failure(JobExecution.hasEnded)) }
         wishes = [:]

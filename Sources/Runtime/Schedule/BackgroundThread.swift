@@ -11,6 +11,7 @@ final class BackgroundThread: BackgroundExecutor {
         var isStarted = false
         var isFinishing = false
         var hasEnded = false
+        var endings: [@Sendable () -> Void] = []
     }
 
     private let contents = Guarded(Contents())
@@ -40,8 +41,13 @@ final class BackgroundThread: BackgroundExecutor {
                 parking.sleep(since: epoch, atMost: nil)
             }
         }
-        contents.withLock { $0.hasEnded = true }
+        let endings = contents.withLock { contents in
+            contents.hasEnded = true
+            defer { contents.endings = [] }
+            return contents.endings
+        }
         ended.wake()
+        for ending in endings { ending() }
     }
 
     /// Waits until everything submitted has been run, then ends the thread. A disk that hangs is not waited for without
@@ -56,5 +62,20 @@ final class BackgroundThread: BackgroundExecutor {
         let epoch = ended.epoch
         if contents.withLock({ $0.hasEnded }) { return }
         ended.sleep(since: epoch, atMost: milliseconds)
+    }
+
+    /// Whether nothing runs and nothing will: everything was done before the wait for it was over.
+    var isDone: Bool { contents.withLock { $0.hasEnded || !$0.isStarted } }
+
+    /// Has something done when nothing runs any more: now, or when what a disk holds up has come to its end. Nothing
+    /// may be submitted afterwards.
+    func whenDone(_ body: @escaping @Sendable () -> Void) {
+        let isDone = contents.withLock { contents in
+            contents.isFinishing = true
+            let isDone = contents.hasEnded || !contents.isStarted
+            if !isDone { contents.endings.append(body) }
+            return isDone
+        }
+        if isDone { body() } else { parking.wake() }
     }
 }

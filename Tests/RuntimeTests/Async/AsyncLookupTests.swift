@@ -160,8 +160,8 @@ private final class Table: Sendable {
 }
 
 extension AsyncLookupTests {
-    /// The first call for a key hangs, and the key keeps coming: when the time of that call is over another one is made,
-    /// whose response all get that wait. Nobody keeps what has timed out.
+    /// The first call for a key hangs, and the key keeps coming: when the time of that call is over another one is
+    /// made, whose response all get that wait. Nobody keeps what has timed out.
     @Test(arguments: [1, 3])
     func aHungCallDoesNotStarveAHotKey(_ batch: Int) throws {
         let table = Table([1: "row"])
