@@ -224,7 +224,7 @@ public final class PaneRuns {
         RowSnapshot(
             parts: [part], base: runs.map(\.layer),
             layer: RowLayer(sequence: nextSequence(checkpoint: checkpoint), rowCount: 0, states: [state.name]),
-            isSelfContained: isSelfContained)
+            isSelfContained: isSelfContained, isLookedInto: false)
     }
 
     /// Goes on from the files of a snapshot of this store, those with known panes.
