@@ -30,11 +30,10 @@ import ThalwegTesting
     }
 
     private func writeRun(_ store: CheckpointStore, _ path: String, _ number: Int64) throws -> SegmentFile {
-        let file = try store.writeRun(
-            path, operators: ["op"], subtask: 0, parts: [part(descriptor("op", "sum"), entries(number))],
-            options: .run)
-        var found = try #require(file)
-        found.sequence = number
+        let run = try store.writeRun(
+            path, operators: ["op"], subtask: 0, sequence: number,
+            parts: [part(descriptor("op", "sum"), entries(number))], filteredRows: nil)
+        let found = try #require(run).file
         try store.syncRun(path)
         return found
     }
