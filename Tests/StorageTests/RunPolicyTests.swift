@@ -43,13 +43,16 @@ import ThalwegStorage
     @Test func onlyTheNewestAreMerged() {
         let policy = RunPolicy()
         #expect(policy.merge([]) == nil && policy.merge([5]) == nil)
-        #expect(policy.merge([5, 5]) == 0..<2)
+        let equal = Array(repeating: Int64(5), count: 8)
+        #expect(policy.merge(Array(equal.prefix(7))) == nil)
+        #expect(policy.merge(equal) == 0..<8)
+        #expect(policy.merge(equal + [100]) == 0..<8)
+        // All others together are larger than the oldest.
+        #expect(policy.merge(equal + [30]) == 0..<9)
         #expect(policy.merge([5, 11, 30]) == nil)
-        #expect(policy.merge([5, 4, 30, 70]) == 0..<2)
-        #expect(policy.merge([5, 4, 9, 90]) == 0..<3)
-        let doubling = (0..<9).map { Int64(3) << Int64($0 * 2) }
-        #expect(policy.merge(Array(doubling.prefix(8))) == nil)
-        #expect(policy.merge(doubling)?.lowerBound == 0)
+        let growing = (0...policy.runsMax).map { Int64(3) << Int64($0 * 2) }
+        #expect(policy.merge(Array(growing.prefix(policy.runsMax))) == nil)
+        #expect(policy.merge(growing)?.lowerBound == 0)
         #expect(policy.merge([0, 0, 0]) == 0..<3)
     }
 }

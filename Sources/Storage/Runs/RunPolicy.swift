@@ -4,10 +4,10 @@
 /// Decides from the sizes of the runs of a subtask, newest first, which of them are merged (FLIP-50 d3, d5).
 ///
 /// Three rules, all about the newest runs, so that what is merged is always side by side:
-/// 1. When all others together are as large as the oldest run, all are merged: what is out of date takes at most as much
-///    room again.
-/// 2. A run is merged with all newer ones when they together are ``fanIn`` minus one times as large: of runs of one size
-///    as many are gathered before they are made one.
+/// 1. When there are ``fanIn`` and all others together are as large as the oldest run, all are merged: what is out of
+///    date takes at most as much room again.
+/// 2. A run is merged with all newer ones when they together are ``fanIn`` minus one times as large: of runs of one
+///    size as many are gathered before they are made one.
 /// 3. Are there more than ``runsMax``, as many of the newest are merged as cost the fewest bytes for the square of how
 ///    many runs that spares.
 public struct RunPolicy: Hashable, Sendable {

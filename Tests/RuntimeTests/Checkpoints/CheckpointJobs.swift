@@ -66,6 +66,8 @@ struct CountingJob {
 
     func build(_ collected: Collected<Row>) throws -> StreamEnvironment {
         let env = StreamEnvironment()
+        // Time is moved on while tasks are held up.
+        env.settings.cancellationTimeout = .seconds(Int64.max)
         env.settings.parallelism = parallelism
         env.settings.batchCapacity = batchCapacity
         env.settings.restart = restart
