@@ -121,6 +121,35 @@ import ThalwegData
         #expect(try SchemaType(text: "[int64??]?").description == "[int64??]?")
     }
 
+    /// What `description` writes is read back, whatever fields are called.
+    @Test(arguments: 0..<200 as Range<UInt64>)
+    func typesAsTexts(seed: UInt64) throws {
+        var random = SeededRandom(seed: seed)
+        let pieces = [
+            "a", "B_1", " ", "\"", "\\", "'", "\n", "\r", "\t", "\0", "\u{1}", "\u{7F}", "é", "e\u{301}", "👍", "}", ":",
+            ",",
+        ]
+        func name() -> String {
+            (0..<Int(random.next() % 4)).map { _ in pieces[Int(random.next() % UInt64(pieces.count))] }.joined()
+        }
+        func type(_ depth: Int) -> SchemaType {
+            switch random.next() % (depth > 3 ? 3 : 6) {
+            case 0: .scalar(ScalarKind.allCases[Int(random.next() % UInt64(ScalarKind.allCases.count))])
+            case 1: .rawValue(.string, cases: (0..<random.next() % 3).map { _ in name() })
+            case 2: .codable(name())
+            case 3: .optional(type(depth + 1))
+            case 4: .array(type(depth + 1))
+            default:
+                .record(
+                    Set((0..<random.next() % 4).map { _ in name() }).sorted().map {
+                        RecordSchema.Field(name: $0, type: type(depth + 1))
+                    })
+            }
+        }
+        let wanted = type(0)
+        #expect(try SchemaType(text: wanted.description) == wanted, "seed \(seed): \(wanted)")
+    }
+
     @Test func textsNeedNoQuotes() throws {
         let text = RecordSchema(root: .scalar(.string))
         let time = RecordSchema(root: .optional(.scalar(.time)))

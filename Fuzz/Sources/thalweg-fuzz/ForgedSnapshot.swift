@@ -105,7 +105,7 @@ enum ForgedSnapshot {
         } catch let error as ThalwegError where error.kind != .bug {
             return false
         } catch {
-            preconditionFailure("a finding: \(error)")
+            stop(at: error)
         }
     }
 

@@ -40,6 +40,13 @@ private let chosen: any FuzzTarget = {
     }
 }()
 
+/// Ends the process. The message of a failed precondition is not printed in a release build.
+func stop(at finding: any Error) -> Never {
+    print("a finding: \(finding)")
+    fflush(nil)
+    abort()
+}
+
 @_cdecl("LLVMFuzzerTestOneInput")
 public func fuzzOneInput(_ bytes: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
     var input = FuzzInput(Array(UnsafeBufferPointer(start: bytes, count: count)))
@@ -48,7 +55,7 @@ public func fuzzOneInput(_ bytes: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
     } catch let error as ThalwegError where error.kind != .bug {
         // The bytes were refused.
     } catch {
-        preconditionFailure("a finding: \(error)")
+        stop(at: error)
     }
     return 0
 }

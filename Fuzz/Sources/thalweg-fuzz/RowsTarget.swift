@@ -68,7 +68,7 @@ struct RowsTarget: FuzzTarget {
                 try written.withUnsafeBytes {
                     var again = ByteReader($0)
                     guard try codec.encodeKey(try codec.decodeKey(&again)) == written, again.remaining == 0 else {
-                        preconditionFailure("a finding: a key of \(type) is not what was written")
+                        stop(at: BrokenPromise("a key of \(type) is not what was written"))
                     }
                 }
             }

@@ -5,7 +5,7 @@ import ThalwegBase
 
 extension SchemaType {
     /// Reads a type as ``description`` writes it: `int64`, `string?`, `[double]`, `{auction: int64, note: string?}`,
-    /// `enum(string)`. `Int64`, `Int`, `String`, `EventTime` and the like are understood too.
+    /// `enum(string)`, `enum(string: even, odd)`. `Int64`, `Int`, `String`, `EventTime` and the like are understood too.
     ///
     /// - Throws: kind `input`, with the place.
     public init(text: String) throws(ThalwegError) {
@@ -52,22 +52,56 @@ private struct TypeTextReader {
         return true
     }
 
+    private func peeks(_ wanted: Unicode.Scalar) -> Bool {
+        scalars[place...].first { !$0.properties.isWhitespace } == wanted
+    }
+
     mutating func end() throws(ThalwegError) {
         _ = take(" ")
         guard place == scalars.count else { throw failure("the end") }
     }
 
-    private mutating func word() -> String {
+    private mutating func word() throws(ThalwegError) -> String {
         _ = take(" ")
-        if take("\"") {
-            let rest = scalars[place...]
-            guard let end = rest.firstIndex(of: "\"") else { return "" }
-            defer { place = end + 1 }
-            return string(scalars[place..<end])
-        }
+        if take("\"") { return try quoted() }
         let word = scalars[place...].prefix { $0 == "_" || $0 == "$" || $0.properties.isAlphabetic || isDigit($0) }
         place = word.endIndex
         return string(word)
+    }
+
+    /// What stands between quotation marks, escaped as `debugDescription` does.
+    private mutating func quoted() throws(ThalwegError) -> String {
+        var text = String.UnicodeScalarView()
+        while place < scalars.count {
+            let scalar = scalars[place]
+            place += 1
+            switch scalar {
+            case "\"": return String(text)
+            case "\\": text.append(try escaped())
+            default: text.append(scalar)
+            }
+        }
+        throw failure("a quotation mark")
+    }
+
+    private static let escapes: [Unicode.Scalar: Unicode.Scalar] = [
+        "0": "\0", "n": "\n", "r": "\r", "t": "\t", "\"": "\"", "'": "'", "\\": "\\",
+    ]
+
+    private mutating func escaped() throws(ThalwegError) -> Unicode.Scalar {
+        guard place < scalars.count else { throw failure("an escape") }
+        let name = scalars[place]
+        if let meant = Self.escapes[name] {
+            place += 1
+            return meant
+        }
+        let digits = scalars[place...].dropFirst(2).prefix { $0.properties.isASCIIHexDigit }
+        guard name == "u", scalars[place...].dropFirst().first == "{", digits.endIndex < scalars.count,
+            scalars[digits.endIndex] == "}", let code = UInt32(string(digits), radix: 16),
+            let meant = Unicode.Scalar(code)
+        else { throw failure("an escape") }
+        place = digits.endIndex + 1
+        return meant
     }
 
     private func string(_ scalars: ArraySlice<Unicode.Scalar>) -> String {
@@ -79,8 +113,9 @@ private struct TypeTextReader {
     private func isDigit(_ scalar: Unicode.Scalar) -> Bool { ("0"..."9").contains(scalar) }
 
     mutating func field(depth: Int) throws(ThalwegError) -> RecordSchema.Field {
-        let name = word()
-        guard !name.isEmpty else { throw failure("a name") }
+        let isQuoted = peeks("\"")
+        let name = try word()
+        guard isQuoted || !name.isEmpty else { throw failure("a name") }
         guard take(":") else { throw failure("':'") }
         return RecordSchema.Field(name: name, type: try type(depth: depth))
     }
@@ -93,8 +128,10 @@ private struct TypeTextReader {
             guard take("]") else { throw failure("']'") }
         } else if take("{") {
             var fields: [RecordSchema.Field] = []
-            repeat { fields.append(try field(depth: depth + 1)) } while take(",")
-            guard take("}") else { throw failure("'}'") }
+            if !take("}") {
+                repeat { fields.append(try field(depth: depth + 1)) } while take(",")
+                guard take("}") else { throw failure("'}'") }
+            }
             guard Set(fields.map(\.name)).count == fields.count else { throw failure("a name that is not there yet") }
             type = .record(fields)
         } else {
@@ -111,14 +148,17 @@ private struct TypeTextReader {
 
     private mutating func named() throws(ThalwegError) -> SchemaType {
         let start = place
-        let name = word()
+        let name = try word()
         if name == "enum" || name == "codable" {
             guard take("(") else { throw failure("'('") }
-            let inner = word()
-            guard take(")"), !inner.isEmpty else { throw failure("')'") }
+            let isQuoted = peeks("\"")
+            let inner = try word()
+            var cases: [String] = []
+            if name == "enum", take(":") { repeat { cases.append(try word()) } while take(",") }
+            guard take(")"), isQuoted || !inner.isEmpty else { throw failure("')'") }
             if name == "codable" { return .codable(inner) }
             guard let kind = ScalarKind(rawValue: inner) else { throw failure("the type of raw values") }
-            return .rawValue(kind)
+            return .rawValue(kind, cases: cases)
         }
         if let kind = ScalarKind(rawValue: name.lowercased()) { return .scalar(kind) }
         switch name {
