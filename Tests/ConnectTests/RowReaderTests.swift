@@ -126,12 +126,12 @@ import ThalwegStorage
     @Test func typesAsText() throws {
         for text in [
             "int64", "string?", "[double]", "{auction: int64, note: string?}", "enum(string)", "[[time?]]??",
-            "codable(Odd)", "{\"a b\": {c: [uint8]}}",
+            "codable(Odd)", "{\"a b\": {c: [uint8]}}", "{}",
         ] {
             #expect(try SchemaType(text: text).description == text)
         }
         #expect(try SchemaType(text: " { a:Int , b : EventTime? } ").description == "{a: int64, b: time?}")
-        for text in ["", "Int6", "{}", "[int64", "{a}", "{a: int64, a: string}", "int64 x", "enum(x)", "?"] {
+        for text in ["", "Int6", "{", "[int64", "{a}", "{a: int64, a: string}", "int64 x", "enum(x)", "?"] {
             #expect(throws: ThalwegError.self) { try SchemaType(text: text) }
         }
         #expect(throws: ThalwegError.self) {

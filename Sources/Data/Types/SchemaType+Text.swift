@@ -5,7 +5,8 @@ import ThalwegBase
 
 extension SchemaType {
     /// Reads a type as ``description`` writes it: `int64`, `string?`, `[double]`, `{auction: int64, note: string?}`,
-    /// `enum(string)`, `enum(string: even, odd)`. `Int64`, `Int`, `String`, `EventTime` and the like are understood too.
+    /// `enum(string)`, `enum(string: even, odd)`. `Int64`, `Int`, `String`, `EventTime` and the like are understood
+    /// too.
     ///
     /// - Throws: kind `input`, with the place.
     public init(text: String) throws(ThalwegError) {
