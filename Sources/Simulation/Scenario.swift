@@ -81,7 +81,7 @@ extension SimulatedWorld {
             state.faults = []
             return state.fired.contains { $0.kind == .fullDisk || $0.kind == .failure }
         }
-        if wasFull { try? store.prepare() }
+        if wasFull { _ = try? store.prepare() }
         let files = disk.contents
         for listing in (try? store.list()) ?? [] {
             switch listing.state {
