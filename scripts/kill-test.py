@@ -102,7 +102,7 @@ class Query:
         self.base = [options.thalweg, "nexmark", "run", "--query", name, "--input", options.input]
 
     def command(self, out):
-        return self.base + ["--sink", out]
+        return self.base + ["--sink", out] + shlex.split(self.options.state)
 
     def undisturbed(self):
         golden = f"{self.options.folder}/{self.name}.golden"
@@ -237,6 +237,7 @@ def arguments():
     parser.add_argument("--splits", default=1, type=int, help="deal the generated lines into that many files")
     parser.add_argument("--seed", default=1, type=int)
     parser.add_argument("--folder", default=None)
+    parser.add_argument("--state", default="", help="options of keyed state for runs of queries that are killed")
     how = parser.add_mutually_exclusive_group()
     how.add_argument("--stop", action="store_true", help="SIGTERM instead of SIGKILL")
     how.add_argument("--stop-then-kill", action="store_true", help="SIGTERM, then SIGKILL 0 to 60 ms later")

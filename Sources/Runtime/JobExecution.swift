@@ -166,7 +166,13 @@ public final class JobExecution: Sendable {
         let place = try graph.rowPlace(
             settings, managedBytes: memoryPlan?.bytes(of: .managed), store: files, leases: leases,
             metrics: metrics.rows, background: background)
-        defer { if store == nil { place?.removeAll() } }
+        defer {
+            place?.endStores()
+            if store == nil { place?.removeAll() }
+        }
+        if case .store(let backend) = settings.state.backend, place == nil {
+            notices.add("note: nothing rests in \(backend.name): keyed state has no bound, as --state-memory gives one")
+        }
         let link = JobLink(
             jobName: settings.jobName, maxParallelism: graph.maxParallelism,
             store: store, leases: leases, rowPlace: place, background: background,

@@ -179,7 +179,7 @@ struct SnapshotUpload: Sendable {
         mailbox.send(.release(checkpoint))
     }
 
-    /// Writes the new layer of a keyed store.
+    /// Writes the new layers of a keyed store.
     ///
     /// - Returns: the files of all its layers.
     private func write(_ rows: RowSnapshot, _ name: String, for job: JobLink) throws -> [HeldSegment] {
@@ -195,13 +195,16 @@ struct SnapshotUpload: Sendable {
                     files.append(file)
                 }
             }
-            var file = try write(rows.parts, of: rows.operators, name, for: job)
-            file?.file.sequence = rows.layer.sequence
-            rows.layer.written(file)
-            if let file { files.append(file) }
+            for (index, added) in rows.added.enumerated() {
+                let isTop = index == rows.added.count - 1
+                var file = try write(added.parts, of: rows.operators, isTop ? name : name + "-rest", for: job)
+                file?.file.sequence = added.layer.sequence
+                added.layer.written(file)
+                if let file { files.append(file) }
+            }
             return files
         } catch {
-            rows.layer.failed()
+            for added in rows.added { added.layer.failed() }
             throw error
         }
     }

@@ -52,7 +52,10 @@ open class AnyKeyedStore {
     }
 
     @usableFromInline @inline(never)
-    final func noteChanged(_ slot: Int) { layers?.changed.insert(slot) }
+    final func noteChanged(_ slot: Int) {
+        layers?.changed.insert(slot)
+        tier?.shelf?.changed.insert(slot)
+    }
 
     /// Makes the state of a slot writable.
     @usableFromInline @inline(never)
@@ -111,10 +114,16 @@ open class AnyKeyedStore {
 
     /// - Parameter changed: the slots of the rows that are wanted, together with the keys that are gone; nil: all rows.
     final func freeze(operatorName: String, maxParallelism: Int, changed: SlotBits?) -> [StatePart] {
+        freezeOrdered(operatorName: operatorName, maxParallelism: maxParallelism, changed: changed).parts
+    }
+
+    final func freezeOrdered(
+        operatorName: String, maxParallelism: Int, changed: SlotBits?
+    ) -> (keys: FrozenKeys, parts: [StatePart]) {
         let lease = freezing.begin()
         let keys = freezeKeys(operatorName: operatorName, maxParallelism: maxParallelism, lease, changed)
         sharing.begin(lease, pages: slotPages)
-        return columns.flatMap { $0.column.freeze($0.name, keys) }
+        return (keys, columns.flatMap { $0.column.freeze($0.name, keys) })
     }
 
     /// Freezes the rows at a barrier, as a layer over those of earlier checkpoints.
@@ -124,9 +133,10 @@ open class AnyKeyedStore {
     ///   - isSelfContained: whether the snapshot is to hold all rows and to leave the next one as it would be without
     ///     it: a savepoint, which the user may delete (FLIP-47).
     /// - Returns: nil for a store without layers. Call ``releaseRows(_:)`` once, then or later.
+    /// - Throws: what the store says in which rows rest.
     public func freezeRows(
         operatorName: String, maxParallelism: Int, checkpoint: Int64, isSelfContained: Bool
-    ) -> RowSnapshot? { nil }
+    ) throws -> RowSnapshot? { nil }
 
     /// The snapshot has been written or given up.
     public func releaseRows(_ snapshot: RowSnapshot) {}
@@ -141,10 +151,13 @@ open class AnyKeyedStore {
 
     /// Takes over what a snapshot has of the states hung on this store, which is empty.
     ///
-    /// Rows that may rest stay where they are until they are asked for.
+    /// Rows that may rest stay where they are until they are asked for, if that is in layers; else they pass through
+    /// memory, which need not have room for all.
     public final func restore(from source: KeyedRestore) throws {
         let isAdopted = try adopt(from: source)
-        if isAdopted && isTiered { return }
+        if isAdopted && isTiered && tier?.shelf == nil { return }
+        tier?.shelf?.isRestoring = isAdopted
+        defer { tier?.shelf?.isRestoring = false }
         for form in forms(operatorName: source.operatorName) {
             guard let stored = try source.stored(form.descriptor) else { continue }
             let load = try form.loader(stored)
@@ -161,7 +174,7 @@ open class AnyKeyedStore {
         let forms = forms(operatorName: source.operatorName)
         for form in forms { _ = try source.stored(form.descriptor) }
         guard try layers.adopt(segments, forms.map(\.descriptor), take: tier?.takeIn(segments)) else { return false }
-        guard let tier else { return true }
+        guard let tier, tier.shelf == nil else { return true }
         try tier.begin(with: layers.chain, forms.map(\.descriptor), of: layers.owner)
         layers.isPartial = true
         return true
@@ -303,9 +316,9 @@ public final class KeyedStore<Key: Hashable & Codable & Sendable>: AnyKeyedStore
 
     public override func freezeRows(
         operatorName: String, maxParallelism: Int, checkpoint: Int64, isSelfContained: Bool
-    ) -> RowSnapshot? {
-        layers.map { layers in
-            freezeRows(
+    ) throws -> RowSnapshot? {
+        try layers.map { layers in
+            try freezeRows(
                 in: layers, operatorName: operatorName, maxParallelism: maxParallelism, checkpoint: checkpoint,
                 isSelfContained: isSelfContained)
         }
@@ -313,7 +326,7 @@ public final class KeyedStore<Key: Hashable & Codable & Sendable>: AnyKeyedStore
 
     public override func releaseRows(_ snapshot: RowSnapshot) {
         release()
-        land(snapshot.layer)
+        land(snapshot)
     }
 
     override var keySchema: RecordSchema? { schema }
@@ -324,6 +337,7 @@ public final class KeyedStore<Key: Hashable & Codable & Sendable>: AnyKeyedStore
         guard KeyGroup.of(hash: hash, maxParallelism: source.maxParallelism) == group else {
             throw source.misplaced(group)
         }
+        if let shelf = tier?.shelf { return try slot(of: key, hash: hash, restoringTo: shelf) }
         let slot = table.findOrInsert(key, hash: hash).slot
         if table.slotLimit > reserved { widen() }
         if storedIsLayered { noteChanged(slot) }

@@ -27,13 +27,20 @@ public struct RowPlace: Sendable {
     /// The most records in a batch: the rows of one are in memory together.
     let batchCapacity: Int
     let metrics: RowMetrics
+    /// What opens the stores in which rows rest; nil: they rest in layers.
+    let stores: (any RowStores)?
+    /// Whether what leaves memory is noted for checkpoints; not of a job that takes none.
+    let isNoting: Bool
     /// Runs work that waits for the disk, one piece at a time, on another thread.
     let background: @Sendable (@escaping @Sendable () -> Void) -> Void
 
     public init(
         store: CheckpointStore, names: RunNames, leases: RunLeases, budgetBytes: Int, batchCapacity: Int,
-        metrics: RowMetrics, background: @escaping @Sendable (@escaping @Sendable () -> Void) -> Void
+        metrics: RowMetrics, stores: (any RowStores)? = nil, isNoting: Bool = true,
+        background: @escaping @Sendable (@escaping @Sendable () -> Void) -> Void
     ) {
+        self.stores = stores
+        self.isNoting = isNoting
         self.store = store
         self.names = names
         self.leases = leases
@@ -45,6 +52,9 @@ public struct RowPlace: Sendable {
 
     /// Removes all files, of a job that keeps no checkpoints and has ended.
     public func removeAll() { store.removeAll() }
+
+    /// The job has ended: removes the stores in which rows rested.
+    public func endStores() { stores?.end() }
 }
 
 /// What tiers of rows have done, over all stores of a job.

@@ -45,7 +45,7 @@ public final class KeyedRuntime<Key: Hashable & Codable & Sendable> {
                             parallelism: operatorContext.parallelism),
                         maxParallelism: operatorContext.maxParallelism),
                     root: layering.root, leases: layering.leases))
-            if let place = operatorContext.rowPlace, mayRest { store.rest(in: place) }
+            if let place = operatorContext.rowPlace, mayRest { try store.rest(in: place) }
         }
         try store.register(TimerQueue.eventName, eventTimers)
         try store.register(TimerQueue.processingName, processingTimers)
@@ -111,9 +111,10 @@ public final class KeyedRuntime<Key: Hashable & Codable & Sendable> {
         let timers = domain == .eventTime ? eventTimers : processingTimers
         var isMoreAtRest = store.nextTimeAtRest(domain.ttl) <= limit
         guard timers.nextTime <= limit || isMoreAtRest else { return }
+        var end = limit
         repeat {
-            if isMoreAtRest { isMoreAtRest = try store.wake(domain.ttl, upTo: limit) }
-            while let timer = timers.popDue(limit) {
+            if isMoreAtRest { (end, isMoreAtRest) = try store.wake(domain.ttl, upTo: limit) }
+            while let timer = timers.popDue(end) {
                 store.select(Int(timer.slot))
                 store.mayBeEmpty = true
                 try body(timer.time)
@@ -159,7 +160,7 @@ public final class KeyedRuntime<Key: Hashable & Codable & Sendable> {
     /// Freezes keys, states and timers, and stores how far event time has come.
     public func snapshot(into snapshot: inout OperatorSnapshot, time: Int64) throws {
         if store.hasExpiry { context.expiry.readClock() }
-        if let rows = store.freezeRows(
+        if let rows = try store.freezeRows(
             operatorName: snapshot.operatorName, maxParallelism: snapshot.maxParallelism,
             checkpoint: snapshot.barrier.checkpoint, isSelfContained: snapshot.barrier.kind.isUserOwned)
         {
