@@ -43,7 +43,7 @@ test-rocksdb: ## Runs the tests of backends of keyed state with RocksDB among th
 	swift build --build-tests $(ROCKSDB)
 	swift test --skip-build --filter BackendTests $(ROCKSDB)
 	scripts/kill-test.py --thalweg .build/rocksdb/debug/thalweg --kills 4 --query q5,q18 --parallelism 1,2 --events 30000 \
-		--state "--state-backend rocksdb --state-memory 256KiB"
+		--options "--state-backend rocksdb --state-memory 256KiB"
 
 test-tsan: setup ## Runs the runtime's tests under the thread sanitizer.
 	scripts/test-tsan.sh RuntimeTests

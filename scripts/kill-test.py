@@ -5,11 +5,13 @@ committed with an undisturbed run.
     scripts/kill-test.py --thalweg .build/release/thalweg --kills 200 --query q5,q8 --parallelism 1,3,2
     scripts/kill-test.py --stop --kills 100 --query q5
     scripts/kill-test.py --stop-then-kill --kills 40 --query q5 --parallelism 1,3,2
+    scripts/kill-test.py --options '--state-memory 512KiB' --query q9 --parallelism 1,3,2
     scripts/kill-test.py --command 'my-job --output {out}/main/ --rejected {out}/side/' --kills 20 --records 20000
 
 Every run starts from the newest checkpoint, at the next of the given parallelisms. With --stop each run is told to stop
 by SIGTERM instead: it has to end with exit code 0 and say the kind and the path of its snapshot, which has to be the
 newest of the directory. With --stop-then-kill SIGKILL follows 0 to 60 ms after SIGTERM, in the middle of the stop.
+--options go to every run but the undisturbed one: what they change may not change the output.
 A --command is any job whose outputs are directories below {out}; each is compared. Exit code 1 at the first difference.
 """
 import argparse
@@ -102,7 +104,7 @@ class Query:
         self.base = [options.thalweg, "nexmark", "run", "--query", name, "--input", options.input]
 
     def command(self, out):
-        return self.base + ["--sink", out] + shlex.split(self.options.state)
+        return self.base + ["--sink", out]
 
     def undisturbed(self):
         golden = f"{self.options.folder}/{self.name}.golden"
@@ -165,6 +167,7 @@ class Trial:
             self.options.interval, "--parallelism", str(width), "--json"]
         if self.options.alignment_timeout:
             command += ["--alignment-timeout", self.options.alignment_timeout]
+        command += self.options.options
         # The first start has nothing to go on from; a later one may have been killed before its first checkpoint.
         return command + ["--from", "latest"]
 
@@ -232,12 +235,13 @@ def arguments():
                         help="a run is hit in this part of the time that an undisturbed one takes")
     parser.add_argument("--interval", default="100ms")
     parser.add_argument("--alignment-timeout", default="")
+    parser.add_argument("--options", default=[], type=shlex.split, metavar="TEXT",
+                        help="further options of every run that may be hit, such as '--state-memory 512KiB'")
     parser.add_argument("--events", default=100_000, type=int)
     parser.add_argument("--input", default="", help="JSON lines; by default they are generated")
     parser.add_argument("--splits", default=1, type=int, help="deal the generated lines into that many files")
     parser.add_argument("--seed", default=1, type=int)
     parser.add_argument("--folder", default=None)
-    parser.add_argument("--state", default="", help="options of keyed state for runs of queries that are killed")
     how = parser.add_mutually_exclusive_group()
     how.add_argument("--stop", action="store_true", help="SIGTERM instead of SIGKILL")
     how.add_argument("--stop-then-kill", action="store_true", help="SIGTERM, then SIGKILL 0 to 60 ms later")
@@ -291,6 +295,8 @@ def main():
         total += done
         found = {"query": job.name, "kills": done - stops, "runs": runs, "rows": len(expected),
                  "parallelism": options.parallelism, "equal": True}
+        if options.options:
+            found["options"] = shlex.join(options.options)
         if options.stop or options.stop_then_kill:
             found.update({"stops": stops, "before the start": early})
         print(json.dumps(found), flush=True)

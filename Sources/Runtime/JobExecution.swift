@@ -170,7 +170,7 @@ public final class JobExecution: Sendable {
             place?.endStores()
             if store == nil { place?.removeAll() }
         }
-        if case .store(let backend) = settings.state.backend, place == nil {
+        if case .store(let backend) = settings.state.backend, place == nil, graph.keyedTaskCount > 0 {
             notices.add("note: nothing rests in \(backend.name): keyed state has no bound, as --state-memory gives one")
         }
         let link = JobLink(

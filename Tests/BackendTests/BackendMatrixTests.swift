@@ -97,7 +97,8 @@ private struct MatrixJob {
         options.settings.interval = 20
         options.repeatsOutput = true
         env.settings.checkpoints = options
-        let (passed, pass) = (Mutex(0), pass)
+        let passed = Mutex(0)
+        let pass = pass
         // One reader, so that the records of a key keep their order.
         let source = env.read(GeneratedSource(0..<Self.numbers) { $0 }, name: "numbers").parallelism(1)
         let numbers = source.map { number in
@@ -157,8 +158,9 @@ private struct MatrixJob {
             // Records wait until the wish has come from its thread.
             isHeld: { asked.withLock { $0 != nil } && !heard.withLock { $0 } })
         try await execution.run(on: MatrixJob.scheduler(observer))
-        let report = try #require(try await asked.withLock { $0 }?.value)
-        return (disk, report.path, MatrixJob.counted(rows), execution.metrics.rows)
+        let stop = try #require(asked.withLock { $0 })
+        let report = try await stop.value
+        return (disk, try #require(report.path), MatrixJob.counted(rows), execution.metrics.rows)
     }
 
     @Test(arguments: Backend.all)

@@ -43,20 +43,25 @@
         init(in parent: String) throws(ThalwegError) {
             try fileSystem.makeDirectory(parent)
             Self.sweep(parent, fileSystem)
-            var number = 0
-            while true {
-                let path = "\(parent)/\(Self.prefix)\(getpid())-\(number)"
-                do throws(ThalwegError) {
-                    lock = try fileSystem.lock(path + Self.lockEnding, for: "keyed state in RocksDB")
-                    directory = path
-                    break
-                } catch {
-                    number += 1
-                    guard error.primary == LockTable.heldPrimary, number < Self.jobsMax else { throw error }
-                }
-            }
+            (directory, lock) = try Self.take(parent, fileSystem)
             try fileSystem.removeTree(directory)
             try fileSystem.makeDirectory(directory)
+        }
+
+        /// A name that nobody has.
+        private static func take(
+            _ parent: String, _ fileSystem: LocalFileSystem
+        ) throws(ThalwegError) -> (String, (any FileLock)?) {
+            var number = 0
+            while true {
+                let path = "\(parent)/\(prefix)\(getpid())-\(number)"
+                do throws(ThalwegError) {
+                    return (path, try fileSystem.lock(path + lockEnding, for: "keyed state in RocksDB"))
+                } catch {
+                    number += 1
+                    guard error.primary == LockTable.heldPrimary, number < jobsMax else { throw error }
+                }
+            }
         }
 
         private static func sweep(_ parent: String, _ fileSystem: LocalFileSystem) {

@@ -88,7 +88,7 @@
             // cache's capacity is not strict: with a strict one, reads fail when it is full.
             rocksdb_block_based_options_set_cache_index_and_filter_blocks(table, 1)
             rocksdb_block_based_options_set_index_type(
-                table, Int32(rocksdb_block_based_table_index_type_two_level_index_search.rawValue))
+                table, Int32(rocksdb_block_based_table_index_type_two_level_index_search))
             rocksdb_block_based_options_set_partition_filters(table, 1)
             rocksdb_block_based_options_set_filter_policy(table, rocksdb_filterpolicy_create_bloom_full(filterBits))
             rocksdb_block_based_options_set_block_size(table, blockBytes)
@@ -102,7 +102,7 @@
             let fileBytes = UInt64(min(max(4 * sizes.writeBufferBytes, 1 << 20), 64 << 20))
             rocksdb_options_set_target_file_size_base(options, fileBytes)
             rocksdb_options_set_max_bytes_for_level_base(options, 4 * fileBytes)
-            rocksdb_options_set_compression(options, Int32(rocksdb_lz4_compression.rawValue))
+            rocksdb_options_set_compression(options, Int32(rocksdb_lz4_compression))
             rocksdb_options_set_max_open_files(options, openFilesMax)
             // One thread of the process writes buffers, another one merges files, for all databases together.
             rocksdb_options_set_max_background_jobs(options, 2)

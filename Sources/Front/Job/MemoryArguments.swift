@@ -21,9 +21,9 @@ public struct MemoryArguments: ParsableArguments {
     public var stateMemory: MemorySize?
     @Option(
         help: ArgumentHelp(
-            "What keeps keyed state: tiered (rows beyond its memory rest in layers, as checkpoints are made of), memory "
-                + "(all rows stay in memory, whatever --memory says) or rocksdb (rows beyond its memory rest in RocksDB; "
-                + "needs the package trait RocksDB).", valueName: "name"))
+            "What keeps keyed state: tiered (rows beyond its memory rest in layers, as checkpoints are made of), "
+                + "memory (all rows stay in memory, whatever --memory says) or rocksdb (rows beyond its memory rest in "
+                + "RocksDB; needs the package trait RocksDB).", valueName: "name"))
     public var stateBackend: StateBackendName?
     @Option(
         help: ArgumentHelp(

@@ -79,6 +79,6 @@ extension JobGraph {
         return RowPlace(
             store: store, names: try store.runNames(), leases: leases, budgetBytes: share,
             batchCapacity: settings.batchCapacity, metrics: metrics, stores: stores,
-            isNoting: settings.checkpoints != nil, background: { background.submit($0) })
+            isSnapshotted: settings.checkpoints != nil, background: { background.submit($0) })
     }
 }

@@ -30,17 +30,17 @@ public struct RowPlace: Sendable {
     /// What opens the stores in which rows rest; nil: they rest in layers.
     let stores: (any RowStores)?
     /// Whether what leaves memory is noted for checkpoints; not of a job that takes none.
-    let isNoting: Bool
+    let isSnapshotted: Bool
     /// Runs work that waits for the disk, one piece at a time, on another thread.
     let background: @Sendable (@escaping @Sendable () -> Void) -> Void
 
     public init(
         store: CheckpointStore, names: RunNames, leases: RunLeases, budgetBytes: Int, batchCapacity: Int,
-        metrics: RowMetrics, stores: (any RowStores)? = nil, isNoting: Bool = true,
+        metrics: RowMetrics, stores: (any RowStores)? = nil, isSnapshotted: Bool = true,
         background: @escaping @Sendable (@escaping @Sendable () -> Void) -> Void
     ) {
         self.stores = stores
-        self.isNoting = isNoting
+        self.isSnapshotted = isSnapshotted
         self.store = store
         self.names = names
         self.leases = leases

@@ -16,8 +16,8 @@ enum ShelfSpace {
     static let notes: UInt8 = 4
 }
 
-/// Rows at rest in a ``RowStore``: each is one value, its timers are found by their time, and which of them have changed
-/// since the newest layer is noted.
+/// Rows at rest in a ``RowStore``: each is one value, its timers are found by their time, and which of them have
+/// changed since the newest layer is noted.
 ///
 /// A row in memory counts, whatever the store has of it: ``changed`` tells whether that is the same. Used by one task.
 final class RowShelf: ColdRows {
@@ -130,7 +130,7 @@ final class RowShelf: ColdRows {
     }
 
     private func noteChange(_ row: UnsafeRawBufferPointer, into batch: inout RowBatch) {
-        if place.isNoting && !isRestoring { notes.note(row, into: &batch) }
+        if place.isSnapshotted && !isRestoring { notes.note(row, into: &batch) }
     }
 
     private func setKey(_ row: UnsafeRawBufferPointer) {

@@ -51,7 +51,7 @@ private struct RowStoreLife {
     }
 
     private mutating func value() -> [UInt8] {
-        let count = random.next() % 20 == 0 ? 20_000 : Int(random.next() % 40)
+        let count = random.next() % 40 == 0 ? 5_000 : Int(random.next() % 40)
         return (0..<count).map { _ in UInt8(truncatingIfNeeded: random.next()) }
     }
 

@@ -88,8 +88,14 @@ final class StateFixture {
         try count.bind("count", to: store)
     }
 
-    func owns(_ key: Int) -> Bool {
-        keyGroups.contains(KeyGroup.of(hash: store.hasher.hash(key), maxParallelism: Self.maxParallelism))
+    /// Calls `body` with the contents of all keys of the subtask below a number.
+    func readAll(_ limit: Int, _ body: (Int, StateRow) throws -> Void) throws {
+        let own = (0..<limit).filter {
+            keyGroups.contains(KeyGroup.of(hash: store.hasher.hash($0), maxParallelism: Self.maxParallelism))
+        }
+        for start in stride(from: 0, to: own.count, by: 16) {
+            try process(Array(own[start..<min(start + 16, own.count)])) { try body($0, current) }
+        }
     }
 
     /// Calls `body` with each key, its slot being the current one.

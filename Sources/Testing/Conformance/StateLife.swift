@@ -54,13 +54,10 @@ struct StateLife {
             stores = try opened[kind.name] ?? kind.begin(in: trial.directory)
             opened[kind.name] = stores
         }
-        var place: RowPlace?
-        if case .memory = backend {
-        } else {
-            place = RowPlace(
-                store: disk, names: names, leases: leases, budgetBytes: budgetBytes, batchCapacity: Self.batch,
-                metrics: metrics, stores: stores, background: { $0() })
-        }
+        let place = RowPlace(
+            store: disk, names: names, leases: leases, budgetBytes: budgetBytes, batchCapacity: Self.batch,
+            metrics: metrics, stores: stores, background: { $0() })
+        if case .memory = backend { return try StateFixture(disk, leases, nil, subtask: subtask, of: parallelism) }
         return try StateFixture(disk, leases, place, subtask: subtask, of: parallelism)
     }
 
@@ -88,9 +85,7 @@ struct StateLife {
 
     mutating func finish() throws {
         at = trial.steps
-        for key in 0..<Self.keys {
-            var found = StateRow()
-            try live.process([key]) { _ in found = live.current }
+        try live.readAll(Self.keys) { key, found in
             let expected = (twin[key] ?? StateRow()).withoutTimers
             try require(found == expected, "key \(key) has \(found), not \(expected)")
         }
@@ -106,7 +101,7 @@ struct StateLife {
     }
 
     private mutating func process() throws {
-        let keys = (0..<Int.random(in: 1...24, using: &random)).map { _ in Int(random.next() % UInt64(Self.keys)) }
+        let keys = (0...random.next() % 24).map { _ in Int(random.next() % UInt64(Self.keys)) }
         var numbers = keys.map { _ in Int(random.next() % 1_000) }
         try live.process(keys) { key in
             let number = numbers.removeFirst()
@@ -239,12 +234,7 @@ struct StateLife {
             for subtask in 0..<parallelism {
                 let fixture = try make(backend, subtask: subtask, of: parallelism)
                 try fixture.restore(snapshot)
-                for key in 0..<Self.keys where fixture.owns(key) {
-                    try fixture.process([key]) { key in
-                        let row = fixture.current
-                        if !row.isEmpty { found[key] = row }
-                    }
-                }
+                try fixture.readAll(Self.keys) { key, row in if !row.isEmpty { found[key] = row } }
                 for (key, time) in try fixture.fire(.eventTime, upTo: .max - 1) {
                     found[key, default: StateRow()].timers.insert(time)
                 }
