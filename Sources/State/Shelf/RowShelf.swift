@@ -197,12 +197,15 @@ final class RowShelf: ColdRows {
         let cursor = try from.withBytes { from in try to.withBytes { try store.cursor(from: from, to: $0) } }
         var batch = RowBatch()
         var (count, last, next) = (0, limit, Int64.max)
+        // At the end of all input the limit is as late as a time can be.
+        var isMore = false
         while try cursor.next() {
             var reader = ByteReader(cursor.key)
             _ = try reader.read(count: 1)
             let time = try reader.readOrdered()
             if time > limit || count >= countMax || batch.byteCount >= Self.batchBytesMax {
                 next = time
+                isMore = time <= limit
                 break
             }
             if try body(try reader.read(count: reader.remaining)) { count += 1 }
@@ -211,7 +214,7 @@ final class RowShelf: ColdRows {
         }
         if domain == .eventTime { nextTimes.event = next } else { nextTimes.processing = next }
         try write(&batch, isLast: true)
-        return next <= limit ? (last, true) : (limit, false)
+        return isMore ? (last, true) : (limit, false)
     }
 
     private func removeTimers(of row: UnsafeRawBufferPointer, into batch: inout RowBatch) throws {
