@@ -34,7 +34,7 @@ struct PanesCheck: AsyncParsableCommand {
 
     struct Measure: AsyncParsableCommand {
         @Option(help: "How many records go into a run that does not fit; those that fit get as many.")
-        var events: Int64 = 10_000_000
+        var records: Int64 = 10_000_000
         @Option(help: "Which kinds, with commas.") var only: String?
         @Option(help: "The directory for checkpoints.") var directory = "panes-measured"
 
@@ -56,7 +56,7 @@ struct PanesCheck: AsyncParsableCommand {
         /// State that fits: what the budget costs. The median of pairs of runs, one right after the other.
         private func fitting(_ kind: Kind) throws -> [Bool] {
             let plan = [
-                "--kind", kind.rawValue, "--events", "\(events)", "--keys", "\(kind == .join ? 100_000 : 65_536)",
+                "--kind", kind.rawValue, "--records", "\(records)", "--keys", "\(kind == .join ? 100_000 : 65_536)",
             ]
             var ratios: [Double] = []
             var isSame = true
@@ -74,7 +74,7 @@ struct PanesCheck: AsyncParsableCommand {
         /// State of eight times the budget, without and with checkpoints.
         private func outgrown(_ kind: Kind) throws -> [Bool] {
             let plan = [
-                "--kind", kind.rawValue, "--events", "\(kind == .join ? events / 4 : events)", "--keys",
+                "--kind", kind.rawValue, "--records", "\(kind == .join ? records / 4 : records)", "--keys",
                 "\(kind == .lists ? 65_536 : 2_000_000)", "--length", "\(kind == .join ? 20_000 : 100_000)",
             ]
             let memory = try figures(plan)
@@ -124,7 +124,7 @@ struct PanesCheck: AsyncParsableCommand {
 
         @Option var kind: Kind
         @Option var keys: UInt64
-        @Option var events: Int64
+        @Option var records: Int64
         /// Of windows and intervals, in milliseconds: a hundred records each.
         @Option var length: Int64
         @Option var budget: Int?
@@ -132,14 +132,14 @@ struct PanesCheck: AsyncParsableCommand {
 
         func run() async throws {
             // What any job needs is there before memory is looked at.
-            _ = try await measure(events: 102_400, keys: 1024)
+            _ = try await measure(records: 102_400, keys: 1024)
             let before = ProcessUsage.residentBytes()
-            var figures = try await measure(events: events, keys: keys)
+            var figures = try await measure(records: records, keys: keys)
             figures.peakGrowthBytes = ProcessUsage().peakMemoryBytes - before
             print(String(decoding: try JSONEncoder().encode(figures), as: UTF8.self))
         }
 
-        private func measure(events: Int64, keys: UInt64) async throws -> Figures {
+        private func measure(records: Int64, keys: UInt64) async throws -> Figures {
             let env = StreamEnvironment()
             env.settings.state.budgetBytes = budget
             if let directory {
@@ -148,7 +148,7 @@ struct PanesCheck: AsyncParsableCommand {
                 env.settings.checkpoints?.settings.interval = 500
             }
             let tally = Tally()
-            try build(items(events, keys, in: env), tally, in: env)
+            try build(items(records, keys, in: env), tally, in: env)
             let execution = try env.makeExecution()
             let (cpu, start) = (ProcessUsage().cpuSeconds, MonotonicTime.now)
             try await execution.run()
@@ -164,8 +164,8 @@ struct PanesCheck: AsyncParsableCommand {
             return figures
         }
 
-        private func items(_ events: Int64, _ keys: UInt64, in env: StreamEnvironment) -> DataStream<Item> {
-            Item.stream(events: events, keys: keys, in: env).timestamps(
+        private func items(_ records: Int64, _ keys: UInt64, in env: StreamEnvironment) -> DataStream<Item> {
+            Item.stream(events: records, keys: keys, in: env).timestamps(
                 by: { EventTime(milliseconds: $0.time) }, watermark: .boundedOutOfOrderness(.zero))
         }
 
