@@ -5,7 +5,7 @@ import ThalwegStorage
 
 /// The checkpoint coordinator of one job: a value, without clock, lock or disk.
 ///
-/// Guarantees: ids rise by one and lie above the restored one; a checkpoint ends exactly once, completed or aborted;
+/// Guarantees: ids rise and lie above the restored one; a checkpoint ends exactly once, completed or aborted;
 /// every request is answered exactly once; a completed checkpoint is committed only after its metadata is durable; no
 /// checkpoint is triggered while a task restarts or after a stop has completed.
 ///
