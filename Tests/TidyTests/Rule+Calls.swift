@@ -23,6 +23,8 @@ extension Rule {
         ("try!", "throw a ThalwegError, or handle it"),
         ("as!", "use 'as?' and throw a ThalwegError of kind bug"),
         ("fatalError(", "throw a ThalwegError; for what the caller must guarantee, 'precondition'"),
+        ("Guarded<@Sendable", "put the function into a struct: by itself it is wrapped once more at each look"),
+        ("Guarded<(@Sendable", "put the function into a struct: by itself it is wrapped once more at each look"),
         ("-Ounchecked", "move the check out of the loop, one precondition before it"),
     ]
 

@@ -9,6 +9,8 @@ import ThalwegOperator
 /// The deterministic scheduler: the same job and seed give the same order of polls. When no task can go on, virtual
 /// time jumps to the next timer.
 public struct StepScheduler: TaskScheduler {
+    private static let roundsBetweenYields: UInt64 = 256
+
     public let virtualClock: ManualClock
     public let seed: UInt64
     /// Called after each poll that did something: a place to move time on.
@@ -43,8 +45,12 @@ public struct StepScheduler: TaskScheduler {
         if let observer, observer.wantsNotes {
             job.master.observe = { event in observer.note(event.summary(of: job.master.graph)) }
         }
+        var round: UInt64 = 0
         while true {
             if Task.isCancelled { job.link.cancel() }
+            // A job without end must not keep a thread of the pool from whoever is to stop it.
+            round += 1
+            if round % Self.roundsBetweenYields == 0 { await Task.yield() }
             // The master and the background take part in the draw as the last two of the actors.
             var actors = Array(0..<live.count + 2)
             actors.shuffle(using: &random)

@@ -41,9 +41,14 @@ public final class ScheduledJob: @unchecked Sendable {
 
 /// Wakes whoever polls the master; set by the scheduler.
 final class MasterWake: Sendable {
-    private let body = Guarded<@Sendable () -> Void>({})
-    func set(_ wake: @escaping @Sendable () -> Void) { body.withLock { $0 = wake } }
-    func callAsFunction() { body.withLock { $0 }() }
+    /// A function that is itself what a lock guards is wrapped once more each time it is looked at.
+    private struct Body {
+        let wake: @Sendable () -> Void
+    }
+
+    private let body = Guarded(Body(wake: {}))
+    func set(_ wake: @escaping @Sendable () -> Void) { body.withLock { $0 = Body(wake: wake) } }
+    func callAsFunction() { body.withLock(\.self).wake() }
 }
 
 /// From task number to what wakes its worker; set by the scheduler before the first poll.

@@ -20,7 +20,12 @@ public final class RowLayer: Sendable {
     /// The names of the states that it may have entries of.
     let states: Set<String>
     private let outcome = Guarded<Outcome>(.pending)
-    private let durability: Guarded<(@Sendable () throws -> Void)?>
+    /// How the file is made durable; nil once it is.
+    private struct Durability {
+        var sync: (@Sendable () throws -> Void)?
+    }
+
+    private let durability: Guarded<Durability>
     private let notes = Guarded<[TimerNotes]>([])
 
     /// - Parameter sync: makes the file durable, if that is not done by who writes it.
@@ -28,14 +33,14 @@ public final class RowLayer: Sendable {
         self.sequence = sequence
         self.rowCount = rowCount
         self.states = states
-        durability = Guarded(sync)
+        durability = Guarded(Durability(sync: sync))
     }
 
     /// Waits until the file survives a loss of power.
     public func sync() throws {
-        guard let sync = durability.withLock({ $0 }) else { return }
+        guard let sync = durability.withLock(\.sync) else { return }
         try sync()
-        durability.withLock { $0 = nil }
+        durability.withLock { $0.sync = nil }
     }
 
     /// When its timers are due, known once it has been written.

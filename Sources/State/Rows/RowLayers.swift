@@ -34,6 +34,10 @@ public final class RowLayers {
     private var lastSequence: Int64 = 0
     /// Whether layers have rows that memory has not.
     var isPartial = false
+    /// Whether layers may have what has expired: the next one that holds all rows has it no more (FLIP-25).
+    ///
+    /// Set once in each stretch of time in which entries expire, an eighth of a life: so often are all rows written.
+    var hasExpired = false
 
     /// The most layers: each costs a file to open at a restore.
     private static let layersMax = 32
@@ -104,7 +108,7 @@ public final class RowLayers {
     /// - Parameter rowCount: how many rows there are.
     func isWholeNext(rowCount: Int) -> Bool {
         if isPartial { return false }
-        if chain.isEmpty || chain.count >= Self.layersMax { return true }
+        if chain.isEmpty || hasExpired || chain.count >= Self.layersMax { return true }
         let waiting = changed.count
         let above = chain.dropFirst().reduce(0) { $0 + $1.rowCount }
         return (waiting + above) * 2 > rowCount
@@ -121,6 +125,7 @@ public final class RowLayers {
     /// - Returns: the slots that were marked as changed.
     func begin(_ layer: RowLayer, isWhole: Bool) -> SlotBits {
         let frozen = changed
+        if isWhole { hasExpired = false }
         chain = isWhole ? [layer] : chain + [layer]
         changed.removeAll()
         return frozen

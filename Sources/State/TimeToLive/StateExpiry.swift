@@ -145,13 +145,18 @@ final class StateExpiry {
     var nextTime: Int64 { buckets.nextTime }
 
     /// Removes what has expired, at the latest `width` after its moment.
-    func sweep(_ column: any ExpiringColumn, now: Int64, emptied: inout [Int32]) {
+    ///
+    /// - Returns: whether there was something to look at: something has expired, or would have without a newer stamp.
+    func sweep(_ column: any ExpiringColumn, now: Int64, emptied: inout [Int32]) -> Bool {
+        var hasLooked = false
         while let (number, places) = buckets.popDue(now) {
             for place in places where cells.address(Int(place)).pointee.listed == number {
+                hasLooked = true
                 writable(Int(place)).pointee.listed = .max
                 if let stamp = column.sweep(Int(place), now: now, emptied: &emptied) { note(stamp, at: Int(place)) }
             }
         }
+        return hasLooked
     }
 
     // MARK: Snapshots
@@ -236,7 +241,7 @@ extension AnyKeyedStore {
     /// - Parameter emptied: takes the slots that may hold nothing any more.
     public final func sweep(_ domain: StateTTL.Domain, now: Int64, emptied: inout [Int32]) {
         for (column, expiry) in expiring where expiry.ttl.domain == domain {
-            expiry.sweep(column, now: now, emptied: &emptied)
+            if expiry.sweep(column, now: now, emptied: &emptied) { layers?.hasExpired = true }
         }
     }
 }

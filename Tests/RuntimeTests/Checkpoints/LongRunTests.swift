@@ -13,6 +13,15 @@ import ThalwegTesting
         func submit(_ work: @escaping @Sendable () -> Void) { work() }
     }
 
+    /// However often it has been called, a call is one call: this one would run out of stack.
+    @Test func wakesOfTheMaster() {
+        let wake = MasterWake()
+        let count = Mutex(0)
+        wake.set { count.withLock { $0 += 1 } }
+        for _ in 0..<100_000 { wake() }
+        #expect(count.withLock { $0 } == 100_000)
+    }
+
     @Test func givenUpCheckpoints() {
         let link = JobLink(
             jobName: "job", maxParallelism: 8, store: nil, leases: RunLeases(), rowPlace: nil,

@@ -135,11 +135,7 @@ import ThalwegTesting
             isCancelled: { false })
         for release in frozen.releases { release() }
         #expect(file != nil)
-        let needle = Array(text.utf8)
-        return disk.paths.contains { path in
-            let bytes = disk[path] ?? []
-            return bytes.indices.dropLast(needle.count - 1).contains { bytes[$0..<$0 + needle.count] == needle[...] }
-        }
+        return disk.paths.contains { holds(text, disk[$0] ?? []) }
     }
 
     @Test func aPlantedValueIsGoneFromTheNextCheckpoint() throws {
@@ -156,5 +152,59 @@ import ThalwegTesting
         try harness.advanceProcessingTime(to: 11_250)
         #expect(try !finds(secret, in: harness, 3))
         #expect(harness.keyCount == 1)
+    }
+
+    /// A checkpoint that says only what has changed may lie over files with what has expired since: one stretch after
+    /// its end at the latest there is none.
+    @Test(arguments: 0..<20 as Range<UInt64>)
+    func aPlantedValueIsGoneFromLayers(_ seed: UInt64) throws {
+        var random = SeededRandom(seed: seed)
+        let secret = "planted-4711"
+        let disk = MemoryFileSystem()
+        var options = SegmentOptions()
+        options.compressionLevel = 0
+        let store = CheckpointStore(root: "ck", fileSystem: disk, options: options)
+        try store.prepare()
+        let leases = RunLeases()
+        let harness = try OperatorHarness<String, String>(
+            name: "function", layering: RowLayering(root: store.root, leases: leases)
+        ) { context in
+            OperatorInstance(try KeyedProcessOperator(Secrets(), key: { $0 }, onError: .fail, in: context), in: context)
+        }
+        // Of the others few change at a time.
+        let others = (0..<200).map { "other-\($0)" }
+        var (layersMax, isFound): (Int, [Int64: Bool]) = (0, [:])
+        let planted = random.draw(1...3) * 1000
+        for second in 0..<20 as Range<Int64> {
+            let now = second * 1000
+            try harness.advanceProcessingTime(to: now)
+            if now == planted { try harness.push(secret) }
+            try harness.push(others.filter { _ in second == 0 || random.draw(0...19) == 0 }.map { ($0, nil) })
+            let frozen = try harness.freeze()
+            defer { for release in frozen.releases { release() } }
+            let rows = try #require(frozen.rows.first)
+            // Now and then one cannot be written.
+            if random.draw(0...9) == 0 {
+                rows.layer.failed()
+                continue
+            }
+            var file = try store.writeSegment(
+                checkpoint: second + 1, name: "rows", operators: ["function"], subtask: 0, parts: rows.parts,
+                isCancelled: { false })
+            file?.sequence = rows.layer.sequence
+            rows.layer.written(file.map { HeldSegment($0, leases.take($0.path)) })
+            let base = try rows.base.compactMap { try $0.file()?.file.path }
+            layersMax = max(layersMax, base.count + 1)
+            let paths = base + [file?.path].compactMap(\.self)
+            isFound[now] = paths.contains { holds(secret, disk["ck/\($0)"] ?? []) }
+            if now >= planted + 11_250 { #expect(isFound[now] == false, "seed \(seed), at \(now)") }
+        }
+        #expect(isFound.values.contains(true), "seed \(seed)")
+        #expect(layersMax > 1, "seed \(seed)")
+    }
+
+    private func holds(_ text: String, _ bytes: [UInt8]) -> Bool {
+        let needle = Array(text.utf8)
+        return bytes.indices.dropLast(needle.count - 1).contains { bytes[$0..<$0 + needle.count] == needle[...] }
     }
 }
