@@ -10,7 +10,7 @@ POSTGRES := --traits Postgres --scratch-path .build/postgres
 SOURCES := $(wildcard Sources Tests Examples Benchmarks Fuzz)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-postgres test-tsan kill-test stop-test fuzz checks bench lint format docs clean
+.PHONY: help setup demo test test-postgres test-tsan kill-test stop-test mutants fuzz checks bench lint format docs clean
 
 help: ## Lists the targets.
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -60,6 +60,9 @@ stop-test: setup ## Stops jobs 100 times, kills them while they stop, and kills 
 	for order in ordered unordered key-ordered; do scripts/kill-test.py --kills 20 --parallelism 4,7,2 --header \
 		--records 40000 $$([ $$order = key-ordered ] && echo --in-order priced:0:1) --command ".build/release/pricing \
 		--orders 40000 --order $$order --output {out}/priced/ --rejected {out}/rejected/" || exit 1; done
+
+mutants: setup ## Plants bugs in the engine itself, one at a time: the simulator has to find each.
+	scripts/mutants.py
 
 FUZZ_SECONDS ?= 600
 FUZZ_TARGETS ?= segment snapshot rows csv json expression

@@ -219,6 +219,28 @@ private let isFull = ProcessInfo.processInfo.environment["THALWEG_FULL"] == "1"
         }
     }
 
+    /// The same with one file: its length alone does not tell.
+    @Test(arguments: [false, true]) func aSavepointOfOneFileBehindAFailureIsRefused(_ isSame: Bool) throws {
+        let disk = MemoryFileSystem()
+        let sink = FileSink<Row>("out.csv", format: try .csv(), fileSystem: disk)
+        let first = try writer(sink)
+        try first.write(batch(0..<3))
+        let checkpoint = try first.prepare(request(5)).state
+        try first.write(batch(3..<9))
+        let savepoint = try first.prepare(request(6)).state
+        first.close()
+        let second = try writer(sink)
+        try second.restore([checkpoint])
+        try second.write(isSame ? batch(3..<9) : batch(50..<90))
+        _ = try second.prepare(request(7))
+        second.close()
+        let third = try writer(sink)
+        if isSame { return try third.restore([savepoint]) }
+        let error = #expect(throws: ThalwegError.self) { try third.restore([savepoint]) }
+        #expect(
+            error?.kind == .corrupt && error?.primary.contains("other records") == true, "\(String(describing: error))")
+    }
+
     /// A file of a checkpoint that is gone, or too short, is said by its name; nothing is written in its place.
     @Test func damagedFiles() throws {
         let disk = MemoryFileSystem()

@@ -16,6 +16,7 @@ struct Mishap: Error, CustomStringConvertible {
 }
 
 /// Fails instead of hanging.
+@discardableResult
 func within<Value: Sendable>(
     _ limit: Duration = .seconds(600), _ body: @escaping @Sendable () async throws -> Value
 ) async throws -> Value {

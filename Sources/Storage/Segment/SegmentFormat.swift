@@ -134,19 +134,20 @@ func begins(_ key: UnsafeRawBufferPointer, with prefix: UnsafeRawBufferPointer) 
 }
 
 /// XXH3 of bytes that come piece by piece.
-final class RunningChecksum {
+package final class RunningChecksum {
     private let state: UnsafeMutableRawPointer
 
-    init() {
+    package init() {
         guard let state = thalweg_xxh3_create() else { preconditionFailure("out of memory") }
         self.state = state
     }
 
     deinit { thalweg_xxh3_free(state) }
 
-    func update(_ bytes: UnsafeRawBufferPointer) { thalweg_xxh3_update(state, bytes.baseAddress, bytes.count) }
+    package func update(_ bytes: UnsafeRawBufferPointer) { thalweg_xxh3_update(state, bytes.baseAddress, bytes.count) }
 
-    var value: UInt64 { thalweg_xxh3_digest(state) }
+    /// Of what has come so far; more may follow.
+    package var value: UInt64 { thalweg_xxh3_digest(state) }
 }
 
 extension UInt64 {

@@ -101,8 +101,5 @@ private struct Log: LogHandler {
         get { metadata[key] }
         set { metadata[key] = newValue }
     }
-    func log(
-        level: Logger.Level, message: Logger.Message, metadata: Logger.Metadata?, source: String, file: String,
-        function: String, line: UInt
-    ) { kept.lines.withLock { $0.append("\(level): \(message)") } }
+    func log(event: LogEvent) { kept.lines.withLock { $0.append("\(event.level): \(event.message)") } }
 }

@@ -28,7 +28,7 @@ import ThalwegTesting
         options.settings.interval = interval
         options.settings.toleratedFailures = 1_000_000
         env.settings.checkpoints = options
-        let numbers = try env.read(ManualSource(script), name: "numbers").timestamps(
+        let numbers = env.read(ManualSource(script), name: "numbers").timestamps(
             by: { EventTime(milliseconds: $0) }, watermark: .ascending, name: "times")
         try numbers.keyed { $0 % 3 }.process(Echo(), name: "timers")
             .write(to: .collect(collected, visible: .whenCommitted), name: "fired timers")

@@ -50,7 +50,7 @@ import ThalwegTesting
             .timestamps(by: \.time, watermark: .boundedOutOfOrderness(.seconds(5))).parallelism(1)
             .map { $0.note }.parallelism(1)
             .keyed(by: \.key).process(Ledger(Self.ttl, writesOnRead: true))
-        try process.write(to: CollectSink(main))
+        process.write(to: CollectSink(main))
         try process.sideOutput(Ledger.lost).write(to: CollectSink(lost))
         let steps = Guarded(0)
         let scheduler = StepScheduler(seed: seed) { clock in

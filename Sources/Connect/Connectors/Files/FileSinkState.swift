@@ -42,4 +42,6 @@ struct UnfinishedFile: Codable, Sendable, Hashable {
     var recordCount: Int64
     /// When the last barrier before its first record was triggered, in milliseconds of processing time.
     var openedAt: Int64
+    /// The XXH3 of its bytes up to the barrier, for a file with a final path; nil for others, and in older snapshots.
+    var checksum: Int64?
 }

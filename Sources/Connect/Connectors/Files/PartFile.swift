@@ -23,6 +23,8 @@ final class PartFile {
     var buffer = OutputBuffer(capacity: 64)
     private var output: (any FileOutput)?
     private let fileSystem: any FileSystem
+    /// Of the bytes handed over, in a file that is written on after a restart; nil for a part, which is not.
+    private let checksum: RunningChecksum?
 
     /// Creates the file, in place of what bears its name.
     init(
@@ -33,6 +35,7 @@ final class PartFile {
         self.partition = partition
         self.openedAt = openedAt
         self.fileSystem = fileSystem
+        checksum = final == nil ? nil : RunningChecksum()
         (written, recordCount, isKnown) = (0, 0, false)
         output = try fileSystem.create(path)
     }
@@ -51,6 +54,7 @@ final class PartFile {
                 detail: "\(file.path) has \(count) bytes of \(file.byteCount)",
                 hint: "put it back, or start from a checkpoint whose files are there")
         }
+        checksum = file.final.isEmpty ? nil : try Self.checksum(of: file, fileSystem)
         path = file.path
         final = file.final.isEmpty ? nil : file.final
         partition = file.partition
@@ -63,7 +67,40 @@ final class PartFile {
     var state: UnfinishedFile {
         UnfinishedFile(
             path: path, final: final ?? "", partition: partition, byteCount: written, recordCount: recordCount,
-            openedAt: openedAt)
+            openedAt: openedAt, checksum: checksum.map { Int64(bitPattern: $0.value) })
+    }
+
+    /// Reads what a snapshot has of a file: another attempt may have cut it off further back, and have written on in
+    /// its own way.
+    private static func checksum(
+        of file: UnfinishedFile, _ fileSystem: any FileSystem
+    ) throws(ThalwegError) -> RunningChecksum {
+        let (checksum, source) = (RunningChecksum(), try fileSystem.open(file.path))
+        let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 20, alignment: 16)
+        defer { buffer.deallocate() }
+        var position: Int64 = 0
+        while position < file.byteCount {
+            let wanted = Int(min(Int64(buffer.count), file.byteCount - position))
+            let piece = UnsafeMutableRawBufferPointer(rebasing: buffer[..<wanted])
+            let count = try source.read(at: UInt64(position), into: piece)
+            guard count > 0 else {
+                throw ThalwegError(
+                    .corrupt, "an unfinished file is shorter than a checkpoint has it",
+                    detail: "\(file.path) has \(position) bytes of \(file.byteCount)",
+                    hint: "put it back, or start from a checkpoint whose files are there")
+            }
+            checksum.update(UnsafeRawBufferPointer(rebasing: buffer[..<count]))
+            position += Int64(count)
+        }
+        if let stored = file.checksum, stored != Int64(bitPattern: checksum.value) {
+            throw ThalwegError(
+                .corrupt, "an unfinished file holds other records than the snapshot has in it",
+                detail:
+                    "the first \(file.byteCount) bytes of \(file.path): a run that went back to an older checkpoint "
+                    + "has written over them",
+                hint: "start with --from latest, or afresh with --repeat-output")
+        }
+        return checksum
     }
 
     var isSuspended: Bool { output == nil }
@@ -77,7 +114,10 @@ final class PartFile {
     /// Hands the bytes in memory over to the file system.
     func drain() throws(ThalwegError) {
         guard buffer.count > 0, let output else { return }
-        try buffer.withBytes { bytes throws(ThalwegError) in try output.write(bytes) }
+        try buffer.withBytes { bytes throws(ThalwegError) in
+            try output.write(bytes)
+            checksum?.update(bytes)
+        }
         written += Int64(buffer.count)
         buffer.removeAll()
     }
