@@ -24,7 +24,7 @@ open class AnyKeyedStore {
     /// What time it is for state that expires; set before such a state is bound.
     public final var time: StateTime?
     /// The states with a time to live.
-    final private(set) var expiring: [(column: any ExpiringColumn, expiry: StateExpiry)] = []
+    final private(set) var expiring: [(name: String, column: any ExpiringColumn, expiry: StateExpiry)] = []
     @exclusivity(unchecked) @usableFromInline final var storedHasExpiry = false
     /// Whether a state has a time to live.
     @inlinable public final var hasExpiry: Bool { storedHasExpiry }
@@ -100,8 +100,8 @@ open class AnyKeyedStore {
     }
 
     /// Notes a state with a time to live.
-    final func expire(_ column: any ExpiringColumn, _ expiry: StateExpiry) {
-        expiring.append((column, expiry))
+    final func expire(_ name: String, _ column: any ExpiringColumn, _ expiry: StateExpiry) {
+        expiring.append((name, column, expiry))
         storedHasExpiry = true
     }
 

@@ -4,6 +4,8 @@
 import ThalwegBase
 
 extension ListState: ExpiringColumn {
+    public var isHeard: Bool { listener != nil }
+
     /// Calls `body` with each value that has expired and its key, once, when it is removed: by a read, by a write, or
     /// because its time has passed. What `body` emits carries the moment of expiry.
     @inlinable

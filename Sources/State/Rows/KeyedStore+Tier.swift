@@ -70,7 +70,7 @@ extension KeyedStore {
     /// Sends rows to rest if there are more than fit.
     public func makeRoom() throws {
         guard let tier, let layers else { return }
-        try tier.tend(layers, filter: mergeFilter)
+        try tier.tend(layers, filter: { keptAtRest })
         try tier.refresh(layers.chain)
         if tier.isMeasureDue(rowCount: table.count) { try measure(tier, layers.owner) }
         tier.notesHeat = tier.hasCold || table.count > tier.rowsMax / 2

@@ -112,7 +112,7 @@ extension RowTier {
     /// Takes over layers that have become one, and sees to it that there are not too many.
     ///
     /// - Parameter filter: asked when layers begin to be merged.
-    func tend(_ layers: RowLayers, filter: (() -> MergeFilter)?) throws {
+    func tend(_ layers: RowLayers, filter: () -> MergeFilter?) throws {
         for merge in merging { try land(merge, layers) }
         guard mayMerge, !isStale, merging.count < Self.mergesMax else { return }
         mayMerge = false
@@ -128,7 +128,7 @@ extension RowTier {
         let kept = cold.filterBytes - runs[range].reduce(0) { $0 + $1.filterBytes }
         let merge = try RowMerging(
             chosen, Array(runs[range]), isOldest: chosen.first === layers.chain.first, layers.owner, in: place,
-            filterBytesMax: Int(Double(place.budgetBytes) * Self.filterShare) - kept, filter: filter?())
+            filterBytesMax: Int(Double(place.budgetBytes) * Self.filterShare) - kept, filter: filter())
         merging.append(merge)
         merge.begin()
     }

@@ -7,6 +7,8 @@ import ThalwegStorage
 
 /// A state whose entries expire, seen without its type.
 public protocol ExpiringColumn: AnyObject {
+    /// Whether somebody wants to be called with what has expired.
+    var isHeard: Bool { get }
     /// Removes what has expired at a place (a slot, a map entry).
     ///
     /// - Parameter emptied: takes the slot when nothing is left in it.
@@ -58,7 +60,7 @@ final class StateExpiry {
                 hint: "use it in a keyed process function")
         }
         self.time = time
-        store.expire(column, self)
+        store.expire(name, column, self)
     }
 
     // MARK: Reading
@@ -94,6 +96,11 @@ final class StateExpiry {
         if place >= cells.capacity { cells.reserve(place + 1) }
         if cells.isShared { cells.thaw(page: place >> 10) }
         return cells.address(place)
+    }
+
+    /// Up to which stamp entries have expired for everybody.
+    func limit(of name: String) -> ExpiryLimit {
+        ExpiryLimit(name: name, text: ttl.text, life: life, now: time.passed(ttl.domain))
     }
 
     /// The stamp of what is written now.
@@ -232,7 +239,7 @@ extension AnyKeyedStore {
     /// The earliest moment at which state in a domain may have expired; `Int64.max`: none.
     public final func nextExpiry(_ domain: StateTTL.Domain) -> Int64 {
         var next = Int64.max
-        for (_, expiry) in expiring where expiry.ttl.domain == domain { next = min(next, expiry.nextTime) }
+        for (_, _, expiry) in expiring where expiry.ttl.domain == domain { next = min(next, expiry.nextTime) }
         return next
     }
 
@@ -240,7 +247,7 @@ extension AnyKeyedStore {
     ///
     /// - Parameter emptied: takes the slots that may hold nothing any more.
     public final func sweep(_ domain: StateTTL.Domain, now: Int64, emptied: inout [Int32]) {
-        for (column, expiry) in expiring where expiry.ttl.domain == domain {
+        for (_, column, expiry) in expiring where expiry.ttl.domain == domain {
             if expiry.sweep(column, now: now, emptied: &emptied) { layers?.hasExpired = true }
         }
     }

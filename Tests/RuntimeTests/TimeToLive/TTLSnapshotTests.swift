@@ -108,18 +108,23 @@ import ThalwegTesting
     // MARK: A25.7
 
     private struct Secrets: KeyedProcessFunction {
-        @State var last = ValueState<String>(ttl: Ledgers.ttl)
-        @State var all = ListState<String>(ttl: Ledgers.ttl)
-        @State var byValue = MapState<String, String>(ttl: Ledgers.ttl)
+        @State var last: ValueState<String>
+        @State var all: ListState<String>
+        @State var byValue: MapState<String, String>
+
+        init(domain: StateTTL.Domain = .processingTime) {
+            let ttl = StateTTL(.seconds(10), domain: domain)
+            _last = State(wrappedValue: ValueState(ttl: ttl))
+            _all = State(wrappedValue: ListState(ttl: ttl))
+            _byValue = State(wrappedValue: MapState(ttl: ttl))
+        }
+
         mutating func process(_ value: String, _ context: KeyedContext<String>, _ out: Collector<String>) {
+            out.emit(last.value == value && all.values == [value] && byValue[value] == value ? "known" : "new")
             last.value = value
             all.append(value)
             byValue[value] = value
         }
-    }
-
-    private enum Ledgers {
-        static let ttl = StateTTL(.seconds(10))
     }
 
     /// Writes a checkpoint of the harness and says whether a text is found in its bytes.
@@ -201,6 +206,46 @@ import ThalwegTesting
         }
         #expect(isFound.values.contains(true), "seed \(seed)")
         #expect(layersMax > 1, "seed \(seed)")
+    }
+
+    /// Rows that rest in files are not looked at when they expire, but merges leave them out.
+    @Test(arguments: [StateTTL.Domain.processingTime, .eventTime])
+    func aPlantedValueIsGoneFromMergedLayers(_ domain: StateTTL.Domain) throws {
+        let secret = "planted-4711"
+        let disk = MemoryFileSystem()
+        let store = CheckpointStore(root: "ck", fileSystem: disk)
+        try store.prepare()
+        let (leases, metrics) = (RunLeases(), RowMetrics())
+        let place = RowPlace(
+            store: store, names: try store.runNames(), leases: leases, budgetBytes: 4 << 10, batchCapacity: 8,
+            metrics: metrics, background: { $0() })
+        let harness = try OperatorHarness<String, String>(
+            name: "function", batchCapacity: 8, layering: RowLayering(root: store.root, leases: leases), rowPlace: place
+        ) { context in
+            let function = Secrets(domain: domain)
+            return OperatorInstance(
+                try KeyedProcessOperator(function, key: { $0 }, onError: .fail, in: context), in: context)
+        }
+        func advance(to time: Int64) throws {
+            try harness.advanceProcessingTime(to: time)
+            try harness.advanceWatermark(to: time)
+        }
+        func isFound() -> Bool { leases.paths.contains { holds(secret, disk["ck/\($0)"] ?? []) } }
+        try harness.push(secret, at: 1)
+        try harness.push((0..<400).map { ("early-\($0)", 1) })
+        try advance(to: 5000)
+        #expect(isFound())
+        try harness.push((0..<400).map { ("middle-\($0)", 5001) })
+        try advance(to: 20_000)
+        try harness.push((0..<8000).map { ("late-\($0)", 20_001) })
+        #expect(!isFound())
+        #expect(metrics.merged.value > 10 && metrics.spilledRows.value > 4000)
+        // What has not expired is still there.
+        let texts = try (0..<8000 as Range<Int>).map { number in
+            try harness.push("late-\(number)", at: 20_002)
+            return harness.takeOutputs().last ?? ""
+        }
+        #expect(texts.allSatisfy { $0 == "known" })
     }
 
     private func holds(_ text: String, _ bytes: [UInt8]) -> Bool {
