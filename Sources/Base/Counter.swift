@@ -18,3 +18,16 @@ public final class Counter: Sendable {
     /// Replaces the count (for gauges such as the current watermark). Only the owning task calls this.
     public func set(_ amount: Int) { count.store(amount, ordering: .relaxed) }
 }
+
+/// A count that several tasks keep together.
+public final class SharedCounter: Sendable {
+    private let count = Atomic<Int>(0)
+
+    public init() {}
+
+    /// The count so far.
+    public var value: Int { count.load(ordering: .relaxed) }
+
+    /// Adds `amount`; from any thread.
+    public func add(_ amount: Int) { count.wrappingAdd(amount, ordering: .relaxed) }
+}

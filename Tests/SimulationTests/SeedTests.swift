@@ -82,6 +82,9 @@ import ThalwegSimulation
         (46352, 77, "powerLoss@record:77,fullDisk-3@disk:2"),
         // The process died while it tidied up after its end.
         (3195, 240, "powerLoss@record:81,corruption-461@disk:109"),
+        // The last snapshot of a task lay over one that was given up, and failed with it, at every restart.
+        (1029, 240, "powerLoss@record:126,rescale-4@turn:59"),
+        (4612, 240, "crash@record:62,powerLoss@record:255,rescale-4@record:10,tornWrite-345@record:72"),
     ])
     func whatOnceFailed(_ seed: UInt64, _ records: Int, _ faults: String) async throws {
         let plan = FaultPlan(

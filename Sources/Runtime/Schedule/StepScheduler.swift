@@ -43,7 +43,8 @@ public struct StepScheduler: TaskScheduler {
         let background = job.background as? StepBackground
         defer { for task in live { task.close() } }
         if let observer, observer.wantsNotes {
-            job.master.observe = { event in observer.note(event.summary(of: job.master.graph)) }
+            let graph = job.master.graph
+            job.master.observe = { event in observer.note(event.summary(of: graph)) }
         }
         var round: UInt64 = 0
         while true {

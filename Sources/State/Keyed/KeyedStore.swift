@@ -146,6 +146,10 @@ open class AnyKeyedStore {
         operatorName: String, maxParallelism: Int, checkpoint: Int64, isSelfContained: Bool
     ) -> RowSnapshot? { nil }
 
+    /// What snapshots under way hold is the next one's as well. Before the last one: should one of them fail, it is
+    /// not to fail with it, since there is no next one.
+    public func takeBackRows() {}
+
     /// The snapshot has been written or given up.
     public func releaseRows(_ snapshot: RowSnapshot) {}
 
@@ -328,6 +332,8 @@ public final class KeyedStore<Key: Hashable & Codable & Sendable>: AnyKeyedStore
                 isSelfContained: isSelfContained)
         }
     }
+
+    public override func takeBackRows() { takeBackFlights() }
 
     public override func releaseRows(_ snapshot: RowSnapshot) {
         release()

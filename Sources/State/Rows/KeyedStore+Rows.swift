@@ -91,7 +91,27 @@ extension KeyedStore {
         defer { tier?.changed(layers.chain, added: layer) }
         if layer.isWritten { return layers.end(layer) }
         layer.failed()
-        layers.fail(layer, flight.isWhole ? usedSlots : flight.changed.filter(table.isUsed))
+        takeBack(flight, layers)
+    }
+
+    /// What snapshots under way hold is the next one's as well: it need not build on any that may still fail.
+    func takeBackFlights() {
+        guard let layers else { return }
+        var left: [RowFlight<Key>] = []
+        for flight in flights {
+            if flight.layer.isWritten {
+                left.append(flight)
+            } else {
+                takeBack(flight, layers)
+                tier?.changed(layers.chain, added: flight.layer)
+            }
+        }
+        flights = left
+    }
+
+    /// The rows of a snapshot rest nowhere.
+    private func takeBack(_ flight: RowFlight<Key>, _ layers: RowLayers) {
+        layers.fail(flight.layer, flight.isWhole ? usedSlots : flight.changed.filter(table.isUsed))
         for place in 0..<flight.gone.slotLimit where flight.gone.isUsed(place) {
             let (key, hash) = (flight.gone.key(at: place), flight.gone.hash(at: place))
             _ = gone.findOrInsert(key, hash: hash)

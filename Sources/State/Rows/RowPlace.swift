@@ -54,17 +54,17 @@ public struct RowPlace: Sendable {
 /// What tiers of rows have done, over all stores of a job.
 public final class RowMetrics: Sendable {
     /// Rows that left memory.
-    public let evicted = Counter()
+    public let evicted = SharedCounter()
     /// Rows written to files because they left memory.
-    public let spilledRows = Counter()
+    public let spilledRows = SharedCounter()
     /// The bytes of those files.
-    public let spilledBytes = Counter()
+    public let spilledBytes = SharedCounter()
     /// Rows that came back.
-    public let loaded = Counter()
+    public let loaded = SharedCounter()
     /// Times that several files were made one.
-    public let merged = Counter()
+    public let merged = SharedCounter()
     /// Keys that were looked up in vain: new ones.
-    public let missed = Counter()
+    public let missed = SharedCounter()
 
     public init() {}
 }

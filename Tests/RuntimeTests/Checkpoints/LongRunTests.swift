@@ -22,6 +22,44 @@ import ThalwegTesting
         #expect(count.withLock { $0 } == 100_000)
     }
 
+    private final class Token: Sendable {
+        func passed(_ number: Int64) -> Int64 { number }
+    }
+
+    /// Runs a job whose functions hold an object, and lets go of both.
+    private func tokenOfAJob(on scheduler: any TaskScheduler, failures: Set<Int>) async throws -> () -> Token? {
+        let (token, mishaps) = (Token(), Mishaps(at: failures))
+        let env = StreamEnvironment()
+        env.settings.parallelism = 2
+        env.settings.restart = .fixedDelay(attempts: 10, delay: 1)
+        var options = CheckpointOptions(directory: "checkpoints", fileSystem: MemoryFileSystem())
+        options.settings.interval = 10
+        env.settings.checkpoints = options
+        env.settings.state.budgetBytes = 64 << 10
+        try env.read(GeneratedSource(0..<2_000) { token.passed($0) }, name: "numbers").keyed { $0 % 500 }
+            .aggregate(Count(), name: "counts") { $1 }
+            .map {
+                try mishaps.pass()
+                return token.passed($0)
+            }
+            .write(to: .collect(Collected<Int64>(), visible: .whenCommitted), name: "rows")
+        try await env.makeExecution().run(on: scheduler)
+        #expect(mishaps.left == 0)
+        return { [weak token] in token }
+    }
+
+    /// Whoever runs one job after another has no more memory in use for it.
+    @Test(arguments: [[], [700]] as [Set<Int>])
+    func aJobThatHasEndedIsForgotten(_ failures: Set<Int>) async throws {
+        let step = StepScheduler(seed: 1, afterStep: { $0.advance(to: $0.now + 1) }, observer: Holdup { _ in .go })
+        let stepped = try await tokenOfAJob(on: step, failures: failures)
+        #expect(stepped() == nil)
+        // Threads of the pool may still be on their way out.
+        let pooled = try await tokenOfAJob(on: WorkerPool(workers: 2), failures: failures)
+        for _ in 0..<10_000 where pooled() != nil { try await Task.sleep(for: .milliseconds(1)) }
+        #expect(pooled() == nil)
+    }
+
     @Test func givenUpCheckpoints() {
         let link = JobLink(
             jobName: "job", maxParallelism: 8, store: nil, leases: RunLeases(), rowPlace: nil,

@@ -14,6 +14,10 @@ private final class Server: Sendable {
         var opensToFail: Set<Int> = []
         var kind = ThalwegError.Kind.retry
         var opens = 0
+        /// Whose turn it is, if somebody watches, and in whose turns output was published or given up.
+        var turn: StepTurn?
+        var commits: [StepTurn?] = []
+        var aborts: [StepTurn?] = []
         var batches: [Int64: [Int64]] = [:]
     }
     let state = Guarded(State())
@@ -56,21 +60,26 @@ private struct ServerSink: Sink {
                 state.commitsToFail -= 1
                 throw ThalwegError(.retry, "the server is away", hint: "wait")
             }
+            state.commits.append(state.turn)
             for batch in committables { state.batches[batch.checkpoint] = batch.numbers }
         }
     }
+
+    func abort(_ committables: [Batch]) { server.state.withLock { $0.aborts.append($0.turn) } }
 }
 
 @Suite struct RestartAgainTests {
     private func execution(
-        _ server: Server, mishaps: Mishaps = Mishaps(at: []), attempts: Int = 1000, perTask: Int? = nil
+        _ server: Server, mishaps: Mishaps = Mishaps(at: []), attempts: Int = 1000, perTask: Int? = nil,
+        interval: Int64 = 20
     ) throws -> JobExecution {
         let env = StreamEnvironment()
         env.settings.batchCapacity = 16
         env.settings.restart = .fixedDelay(attempts: attempts, delay: 1)
         env.settings.failuresPerTaskMax = perTask
         var options = CheckpointOptions(directory: "checkpoints", fileSystem: MemoryFileSystem())
-        options.settings.interval = 20
+        options.settings.interval = interval
+        options.settings.concurrentMax = interval < 20 ? 3 : 1
         env.settings.checkpoints = options
         env.read(GeneratedSource(0..<1_000) { $0 }, name: "numbers")
             .map { (number: Int64) in
@@ -99,6 +108,42 @@ private struct ServerSink: Sink {
         try await execution.run(on: CountingJob.scheduler(1))
         #expect(server.numbers == Array(0..<1_000))
         #expect(server.state.withLock { $0.opens } == opens.count + 2)
+    }
+
+    /// Whose turn it is.
+    private final class Turns: StepObserver {
+        let wantsNotes = false
+        let server: Server
+
+        init(_ server: Server) { self.server = server }
+
+        func willTake(_ turn: StepTurn) -> StepDecision {
+            server.state.withLock { $0.turn = turn }
+            return .go
+        }
+        func didTake(_ turn: StepTurn, _ result: PollResult) { server.state.withLock { $0.turn = nil } }
+        func note(_ text: String) {}
+    }
+
+    /// A server may take its time to give something up: neither tasks nor the master wait for it.
+    @Test func whatIsGivenUpIsDoneInTheBackground() async throws {
+        var turns: [StepTurn?] = []
+        for seed in 0..<20 as Range<UInt64> {
+            let server = Server()
+            let mishaps = Mishaps(at: [200, 500, 900])
+            let execution = try execution(server, mishaps: mishaps, interval: 2)
+            let scheduler = StepScheduler(
+                seed: seed, afterStep: { $0.advance(to: $0.now + 1) }, observer: Turns(server))
+            try await execution.run(on: scheduler)
+            #expect(server.numbers == Array(0..<1_000), "seed \(seed)")
+            server.state.withLock { state in
+                turns += state.aborts
+                // What a checkpoint has prepared is published again before tasks begin; else nobody waits.
+                #expect(Set(state.commits.map { $0 ?? .background }).isSubset(of: [.background, .master]))
+            }
+        }
+        // What is left when the job has ended is done in no turn.
+        #expect(Set(turns.map { "\($0 ?? .background)" }) == ["background"])
     }
 
     /// Each counts: the strategy and the limit of each task put an end to it.

@@ -151,6 +151,7 @@ public final class KeyedRuntime<Key: Hashable & Codable & Sendable> {
     /// Freezes keys, states and timers, and stores how far event time has come.
     public func snapshot(into snapshot: inout OperatorSnapshot, time: Int64) throws {
         if store.hasExpiry { context.expiry.readClock() }
+        if snapshot.isFinal { store.takeBackRows() }
         if let rows = store.freezeRows(
             operatorName: snapshot.operatorName, maxParallelism: snapshot.maxParallelism,
             checkpoint: snapshot.barrier.checkpoint, isSelfContained: snapshot.barrier.kind.isUserOwned)
