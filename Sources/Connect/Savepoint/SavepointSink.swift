@@ -12,7 +12,7 @@ import ThalwegStorage
 ///     struct Balance: Codable, Sendable { var key: String; var value: Int64 }
 ///     balances.write(to: try .savepoint("start", operator: "accounts", state: "balance", maxParallelism: 128))
 ///
-/// The fields of a record say where it goes, as in ``StateLoader/placeFields``: `key` and `value`; `mapKey` of a map;
+/// The fields of a record say where it goes, as in `StateLoader/placeFields`: `key` and `value`; `mapKey` of a map;
 /// `time` of a timer. The snapshot is there when the job has ended, in full or not at all. One subtask writes; what
 /// does not fit into memory lies in sorted files beside it.
 ///

@@ -39,7 +39,7 @@ public struct SavepointSource<Element: Codable & Sendable>: Source {
     /// - Parameters:
     ///   - path: as `--from` takes it.
     ///   - filter: a key, a range of keys or of key groups; other key groups are not even opened.
-    ///   - condition: an expression such as `value.price > 100`; see ``StateExpression``.
+    ///   - condition: an expression such as `value.price > 100`; see `StateExpression`.
     /// - Throws: kind `input` when there is no such snapshot or state, kind `job` when the type does not fit.
     public init(
         _ path: String, operator operatorName: String, state name: String, as _: Element.Type,

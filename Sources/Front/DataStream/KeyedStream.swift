@@ -122,7 +122,7 @@ extension DataStream {
     ///     bids.keyed(by: \.auction)
     ///
     /// - Parameter evolution: how keys of an earlier type become keys (D11): state of snapshots with such keys is dealt
-    ///   out anew. It takes the place of what the key's type says of itself (``EvolvingRecord``). Without either, state
+    ///   out anew. It takes the place of what the key's type says of itself (`EvolvingRecord`). Without either, state
     ///   with keys of another type is refused.
     /// - Throws: `ThalwegError(.job)` when the key's type cannot be a key.
     @inlinable

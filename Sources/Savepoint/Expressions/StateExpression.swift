@@ -14,7 +14,7 @@ import ThalwegData
 /// There are names and fields (`value.price`), elements (`tags[0]`), numbers, texts in single or double quotes, `true`,
 /// `false`, `null`, records (`{a: 1, b: key}`) and arrays (`[1, 2]`); `+ - * / %`, `==` (or `=`), `!=` (or `<>`),
 /// `< <= > >=`, `and or not`, `a ?? b`, `if a then b else c`, `a ? b : c`, casts such as `string(x)`, and functions
-/// (``ExpressionFunctions``). A cast with a question mark, such as `int64?(x)`, gives null where the cast fails.
+/// (`ExpressionFunctions`). A cast with a question mark, such as `int64?(x)`, gives null where the cast fails.
 ///
 /// Types are never changed in silence: `int32 + int64` is refused, only a number that stands in the text takes the type
 /// of what it meets. What may be null is refused where a value is needed.

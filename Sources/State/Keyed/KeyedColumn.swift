@@ -25,7 +25,7 @@ public protocol KeyedColumn: AnyObject {
     var emptyCheck: ((Int) -> Bool)? { get }
     /// What stands in snapshots of this column, and how it comes back.
     func forms(_ name: String, _ owner: StateOwner) -> [StoredForm]
-    /// Shares what the column holds with a snapshot and says how it is written: a part for each of the ``forms``, in
+    /// Shares what the column holds with a snapshot and says how it is written: a part for each of the `forms`, in
     /// their order. The column changes no shared memory until ``unfreeze()``.
     func freeze(_ name: String, _ keys: FrozenKeys) -> [StatePart]
     /// Makes the slots of a page writable, if the column is laid out by slot.

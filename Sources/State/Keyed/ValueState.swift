@@ -39,7 +39,7 @@ public struct State<Handle: DeclaredState> {
     }
 
     /// - Parameter evolution: how values of earlier forms become values: of the state's value or element type. It takes
-    ///   the place of what that type says of itself (``EvolvingRecord``).
+    ///   the place of what that type says of itself (`EvolvingRecord`).
     public init<Value>(
         wrappedValue: Handle, _ name: String? = nil, formerly: String? = nil, evolution: Evolution<Value>
     ) {

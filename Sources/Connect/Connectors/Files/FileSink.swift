@@ -27,7 +27,7 @@ import ThalwegStorage
 /// its unfinished files, as they are needed to go on; those that no checkpoint needs are removed at the next start.
 ///
 /// A job with checkpoints refuses a directory with parts that are newer than the checkpoint it goes on from, unless
-/// ``CheckpointOptions/repeatsOutput`` is set.
+/// `CheckpointOptions/repeatsOutput` is set.
 ///
 /// Not promised: that two jobs can share a directory, that a job can go back to a checkpoint older than the last one it
 /// went on from, or that finished files may be taken away before the checkpoint after theirs is complete.
