@@ -41,7 +41,11 @@ public struct StepScheduler: TaskScheduler {
         var random = SeededRandom(seed: seed)
         var live: [ExecutionTask] = []
         let background = job.background as? StepBackground
-        defer { for task in live { task.close() } }
+        defer {
+            for task in live { task.close() }
+            // Work that nobody does any more holds the job, and the job this.
+            background?.clear()
+        }
         if let observer, observer.wantsNotes {
             let graph = job.master.graph
             job.master.observe = { event in observer.note(event.summary(of: graph)) }
@@ -114,6 +118,14 @@ final class StepBackground: BackgroundExecutor {
     private let queue = Guarded<[@Sendable () -> Void]>([])
 
     func submit(_ work: @escaping @Sendable () -> Void) { queue.withLock { $0.append(work) } }
+
+    func clear() {
+        // Let go of outside the lock: what ends with it may have work for the background.
+        _ = queue.withLock { queue in
+            defer { queue = [] }
+            return queue
+        }
+    }
 
     func runNext() -> Bool {
         let work = queue.withLock { $0.isEmpty ? nil : $0.removeFirst() }
