@@ -7,10 +7,11 @@ SEED ?= 42
 EXAMPLES := --package-path Examples --scratch-path .build
 # A build with another trait compiles everything anew: it has a folder of its own.
 POSTGRES := --traits Postgres --scratch-path .build/postgres
+ROCKSDB := --traits RocksDB --scratch-path .build/rocksdb
 SOURCES := $(wildcard Sources Tests Examples Benchmarks Fuzz)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-postgres test-tsan kill-test stop-test mutants fuzz checks bench lint format docs clean
+.PHONY: help setup demo test test-postgres test-rocksdb test-tsan kill-test stop-test mutants fuzz checks bench lint format docs clean
 
 help: ## Lists the targets.
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -28,6 +29,7 @@ test: setup ## Runs every test.
 	swift test --skip-build --parallel
 	@if [ -f Examples/Package.swift ]; then set -x; swift test --parallel $(EXAMPLES); fi
 	$(MAKE) test-postgres
+	$(MAKE) test-rocksdb
 
 test-postgres: ## Runs the tests of PostgreSQL, and the example with it, with servers of their own.
 	@scripts/setup.sh libpq-dev postgresql
@@ -35,6 +37,13 @@ test-postgres: ## Runs the tests of PostgreSQL, and the example with it, with se
 	swift test --skip-build --filter PostgresTests $(POSTGRES)
 	swift build --product enrich-table --package-path Examples $(POSTGRES)
 	scripts/postgres-example.sh .build/postgres/debug/enrich-table
+
+test-rocksdb: ## Runs the tests of backends of keyed state with RocksDB among them, and kills jobs that use it.
+	@scripts/setup.sh librocksdb-dev
+	swift build --build-tests $(ROCKSDB)
+	swift test --skip-build --filter BackendTests $(ROCKSDB)
+	scripts/kill-test.py --thalweg .build/rocksdb/debug/thalweg --kills 4 --query q5,q18 --parallelism 1,2 --events 30000 \
+		--options "--state-backend rocksdb --state-memory 256KiB"
 
 test-tsan: setup ## Runs the runtime's tests under the thread sanitizer.
 	scripts/test-tsan.sh RuntimeTests

@@ -27,10 +27,12 @@ let package = Package(
         .library(name: "ThalwegAllocator", targets: ["ThalwegAllocator"]),
         .library(name: "ThalwegNexmark", targets: ["ThalwegNexmark"]),
         .library(name: "ThalwegPostgres", targets: ["ThalwegPostgres"]),
+        .library(name: "ThalwegRocksDB", targets: ["ThalwegRocksDB"]),
         .executable(name: "thalweg", targets: ["thalweg-cli"]),
     ],
     traits: [
-        .trait(name: "Postgres", description: "The PostgreSQL connector; needs libpq (Debian: libpq-dev).")
+        .trait(name: "Postgres", description: "The PostgreSQL connector; needs libpq (Debian: libpq-dev)."),
+        .trait(name: "RocksDB", description: "Keyed state in RocksDB; needs librocksdb (Debian: librocksdb-dev)."),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
@@ -48,6 +50,9 @@ let package = Package(
         .systemLibrary(name: "CZlib", path: "Sources/C/CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
         .systemLibrary(
             name: "CPostgres", path: "Sources/C/CPostgres", pkgConfig: "libpq", providers: [.apt(["libpq-dev"])]),
+        .systemLibrary(
+            name: "CRocksDB", path: "Sources/C/CRocksDB", pkgConfig: "rocksdb",
+            providers: [.apt(["librocksdb-dev"])]),
 
         // MARK: Base: ids, time, errors, bytes
         floor("ThalwegBase", at: "Base", on: ["CThalweg"]),
@@ -101,6 +106,13 @@ let package = Package(
                 "ThalwegBase", "ThalwegData", "ThalwegOperator", "ThalwegFormats",
                 .target(name: "CPostgres", condition: .when(traits: ["Postgres"])),
             ]),
+        // The same.
+        floor(
+            "ThalwegRocksDB", at: "Connect/RocksDB",
+            on: [
+                "ThalwegBase", "ThalwegStorage", "ThalwegState",
+                .target(name: "CRocksDB", condition: .when(traits: ["RocksDB"])),
+            ]),
 
         // MARK: Front: how a job is written
         floor(
@@ -108,6 +120,7 @@ let package = Package(
             on: [
                 "ThalwegBase", "ThalwegData", "ThalwegStorage", "ThalwegState", "ThalwegOperator", "ThalwegOperators",
                 "ThalwegGraph", "ThalwegControl", "ThalwegRuntime", "ThalwegFormats", "ThalwegConnectors",
+                .target(name: "ThalwegRocksDB", condition: .when(traits: ["RocksDB"])),
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
@@ -151,6 +164,7 @@ let package = Package(
         proof("UpgradeTests", on: ["Thalweg", "ThalwegTesting"]),
         proof("ConnectTests", on: ["Thalweg", "ThalwegTesting"]),
         proof("PostgresTests", on: ["Thalweg", "ThalwegTesting", "ThalwegPostgres"]),
+        proof("BackendTests", on: ["Thalweg", "ThalwegTesting", "ThalwegRocksDB"]),
         proof("NexmarkTests", on: ["ThalwegNexmark", "ThalwegTesting"], resources: [.copy("Fixtures")]),
         proof("SimulationTests", on: ["ThalwegSimulation"]),
         // Runs the command line tool that the same build makes, with a job that is there for that.

@@ -171,7 +171,10 @@ public final class JobExecution: Sendable {
             place = try graph.rowPlace(
                 settings, budget: rowBudget, store: files, leases: leases, metrics: metrics.rows,
                 background: background)
+        } else if case .store(let backend) = settings.state.backend, graph.keyedTaskCount > 0 {
+            notices.add("note: nothing rests in \(backend.name): keyed state has no bound, as --state-memory gives one")
         }
+        defer { Self.whenDone(background) { [place] in place?.endStores() } }
         let link = JobLink(
             jobName: settings.jobName, maxParallelism: graph.maxParallelism,
             store: store, leases: leases, rowPlace: place, background: background,

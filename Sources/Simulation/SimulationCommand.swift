@@ -11,7 +11,9 @@ public protocol ScenarioProvider: SendableMetatype {
 
 /// The built-in scenarios.
 public enum BuiltInScenarios: ScenarioProvider {
-    public static var scenarios: [Scenario] { [WindowedScenario.make(), WindowedScenario.spilling()] }
+    public static var scenarios: [Scenario] {
+        [WindowedScenario.make(), WindowedScenario.spilling(), WindowedScenario.shelving()]
+    }
 }
 
 /// `simulate --seed N --count M`: runs scenarios under faults; a failing seed is shrunk and printed with the line that

@@ -2,6 +2,7 @@
 //  The built-in workload: a source, a keyed window, keyed state with timers, a sink.
 
 import Thalweg
+import ThalwegTesting
 
 /// A record of the built-in workload.
 public struct Reading: Codable, Sendable, Hashable {
@@ -77,6 +78,16 @@ public enum WindowedScenario {
         var scenario = make(records: records)
         scenario.adjust = { $0.state.budgetBytes = 6 * StateSettings.taskBytesMin }
         return scenario.named("spilling")
+    }
+
+    /// The same with a store of bytes in which the rows rest.
+    public static func shelving(records: Int = 240) -> Scenario {
+        var scenario = make(records: records)
+        scenario.adjust = {
+            $0.state.budgetBytes = 6 * StateSettings.taskBytesMin
+            $0.state.backend = .store(MemoryRowBackend())
+        }
+        return scenario.named("shelving")
     }
 
     /// The stages between source and sink.

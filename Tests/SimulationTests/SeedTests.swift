@@ -30,6 +30,17 @@ import ThalwegSimulation
         }
     }
 
+    /// The same with rows that rest in a store of bytes.
+    @Test func outputIsExactWhenEverythingRestsInAStore() async throws {
+        let simulation = Simulation(WindowedScenario.shelving())
+        for seed in 1...Self.count {
+            let result = try await simulation.run(seed: seed)
+            #expect(result.isPassed, "\(result)")
+        }
+        let first = try await simulation.run(seed: 3, tracing: true).trace
+        #expect(try await simulation.run(seed: 3, tracing: true).trace == first && first.count > 100)
+    }
+
     @Test func sameSeedSameTrace() async throws {
         let seeds = Array(1...12 as ClosedRange<UInt64>)
         let alone = Simulation(WindowedScenario.make())

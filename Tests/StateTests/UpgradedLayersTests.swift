@@ -30,7 +30,7 @@ import ThalwegStorage
             let owner = RowOwner(operatorName: "op", subtask: 0, keyGroups: 0..<groups, maxParallelism: groups)
             store.keepLayers(RowLayers(owner, root: disk.root, leases: leases))
             if let budget {
-                store.rest(
+                try store.rest(
                     in: RowPlace(
                         store: disk, names: try disk.runNames(), leases: leases, budgetBytes: budget, batchCapacity: 32,
                         metrics: RowMetrics(), background: { $0() }))
@@ -69,17 +69,19 @@ import ThalwegStorage
         /// Takes a checkpoint; gives the number of layers that it lies over.
         func checkpoint(_ checkpoint: Int64) throws -> Int {
             let snapshot = try #require(
-                store.freezeRows(
+                try store.freezeRows(
                     operatorName: "op", maxParallelism: groups, checkpoint: checkpoint, isSelfContained: false))
             var files = try snapshot.base.compactMap { layer in
                 try layer.sync()
                 return try layer.file()?.file
             }
+            let added = try #require(snapshot.added.first)
+            #expect(snapshot.added.count == 1)
             var file = try disk.writeSegment(
-                checkpoint: checkpoint, name: "rows", operators: ["op"], subtask: 0, parts: snapshot.parts,
+                checkpoint: checkpoint, name: "rows", operators: ["op"], subtask: 0, parts: added.parts,
                 isCancelled: { false })
-            file?.sequence = snapshot.layer.sequence
-            snapshot.layer.written(file.map { HeldSegment($0, leases.take($0.path)) })
+            file?.sequence = added.layer.sequence
+            added.layer.written(file.map { HeldSegment($0, leases.take($0.path)) })
             if let file { files.append(file) }
             try disk.complete(
                 SnapshotMetadata(

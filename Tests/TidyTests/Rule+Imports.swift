@@ -40,7 +40,10 @@ extension Rule {
         Room(
             module: "ThalwegPostgres", folder: "Sources/Connect/Postgres",
             mayImport: ["ThalwegBase", "ThalwegData", "ThalwegOperator", "ThalwegFormats"]),
-        Room(module: "Thalweg", folder: "Sources/Front", mayImport: engine),
+        Room(
+            module: "ThalwegRocksDB", folder: "Sources/Connect/RocksDB",
+            mayImport: ["ThalwegBase", "ThalwegStorage", "ThalwegState"]),
+        Room(module: "Thalweg", folder: "Sources/Front", mayImport: engine.union(["ThalwegRocksDB"])),
         Room(module: "ThalwegNexmark", folder: "Sources/Nexmark", mayImport: engine.union(["Thalweg"])),
         Room(
             module: "the tools", folder: "Sources/Tools",
@@ -72,6 +75,7 @@ extension Rule {
         let owners = [
             (modules: ["CSimdjson", "CZlib"], folder: "Sources/Connect/Formats", importer: "ThalwegFormats"),
             (modules: ["CPostgres"], folder: "Sources/Connect/Postgres", importer: "ThalwegPostgres"),
+            (modules: ["CRocksDB"], folder: "Sources/Connect/RocksDB", importer: "ThalwegRocksDB"),
         ]
         return owners.flatMap { owner in
             tree.files.filter { $0.isSwift && !$0.isBelow(owner.folder) }.flatMap { file in

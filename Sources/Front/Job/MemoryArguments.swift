@@ -19,6 +19,17 @@ public struct MemoryArguments: ParsableArguments {
             "The memory for keyed state, such as 64MiB; rows beyond it rest in files. Without this option it is the "
                 + "managed part of --memory.", valueName: "size"))
     public var stateMemory: MemorySize?
+    @Option(
+        help: ArgumentHelp(
+            "What keeps keyed state: tiered (rows beyond its memory rest in layers, as checkpoints are made of), "
+                + "memory (all rows stay in memory, whatever --memory says) or rocksdb (rows beyond its memory rest in "
+                + "RocksDB; needs the package trait RocksDB).", valueName: "name"))
+    public var stateBackend: StateBackendName?
+    @Option(
+        help: ArgumentHelp(
+            "A directory of this machine for rows in RocksDB, and for those of a job without checkpoints; /tmp unless "
+                + "given.", valueName: "dir"))
+    public var stateDirectory: String?
     @Option(help: "What a process that uses more than its memory leads to: fail (a tenth above) or warn.")
     public var memoryLimit: MemoryLimitPolicy?
 
@@ -30,6 +41,14 @@ public struct MemoryArguments: ParsableArguments {
     public func apply(to settings: inout ExecutionSettings) throws(ThalwegError) {
         try Self.setProcess(memory, in: &settings)
         if let stateMemory { settings.state.budgetBytes = stateMemory.bytes }
+        if let stateDirectory { settings.state.directory = stateDirectory }
+        if let stateBackend { settings.state.backend = try stateBackend.backend() }
+        if stateBackend == .memory, stateMemory != nil {
+            throw ThalwegError(
+                .job, "memory options contradict each other",
+                detail: "--state-backend memory keeps all rows in memory, --state-memory sends some elsewhere",
+                hint: "leave one of them out")
+        }
         guard let memoryLimit else { return }
         guard settings.memory != nil else {
             throw ThalwegError(

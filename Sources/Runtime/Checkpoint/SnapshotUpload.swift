@@ -179,7 +179,7 @@ struct SnapshotUpload: Sendable {
         mailbox.send(.release(checkpoint))
     }
 
-    /// Writes the new layer of a keyed store.
+    /// Writes the new layers of a keyed store.
     ///
     /// - Returns: the files of all its layers.
     private func write(_ rows: RowSnapshot, _ name: String, for job: JobLink) throws -> [HeldSegment] {
@@ -195,14 +195,17 @@ struct SnapshotUpload: Sendable {
                     files.append(file)
                 }
             }
-            let (file, run) = try write(
-                rows.parts, of: rows.operators, name, for: job, sequence: rows.layer.sequence,
-                filteredRows: rows.isLookedInto ? rows.layer.rowCount : nil)
-            rows.layer.written(file, run: rows.isLookedInto ? run : nil)
-            if let file { files.append(file) }
+            for (index, added) in rows.added.enumerated() {
+                let isTop = index == rows.added.count - 1
+                let (file, run) = try write(
+                    added.parts, of: rows.operators, isTop ? name : name + "-rest", for: job,
+                    sequence: added.layer.sequence, filteredRows: rows.isLookedInto ? added.layer.rowCount : nil)
+                added.layer.written(file, run: rows.isLookedInto ? run : nil)
+                if let file { files.append(file) }
+            }
             return files
         } catch {
-            rows.layer.failed()
+            for added in rows.added { added.layer.failed() }
             throw error
         }
     }

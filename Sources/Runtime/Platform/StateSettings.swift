@@ -8,12 +8,34 @@ import ThalwegOperator
 import ThalwegState
 import ThalwegStorage
 
+/// What keeps the rows of keyed state (FLIP-50).
+public enum StateBackend: Sendable {
+    /// Rows that memory has no room for rest in layers, as checkpoints are made of.
+    case tiered
+    /// All rows stay in memory, whatever there is of it.
+    case memory
+    /// Rows that memory has no room for rest in a store of bytes, such as RocksDB.
+    case store(any RowStoreBackend)
+
+    /// Its name in options.
+    public var name: String {
+        switch self {
+        case .tiered: "tiered"
+        case .memory: "memory"
+        case .store(let backend): backend.name
+        }
+    }
+}
+
 /// The memory of a job's keyed state (FLIP-50): a value.
 public struct StateSettings: Sendable {
+    /// What keeps the rows.
+    public var backend = StateBackend.tiered
     /// The most bytes for rows of keyed state, of all tasks together; nil: the managed part of the process's memory if
     /// that is given, else no bound.
     public var budgetBytes: Int?
-    /// Where rows rest of a job that keeps no checkpoints; with checkpoints they rest beside those.
+    /// Where rows rest of a job that keeps no checkpoints (with checkpoints they rest beside those), and where other
+    /// stores have their files: a directory of this machine.
     public var directory = "/tmp"
     public var fileSystem: any FileSystem = LocalFileSystem()
 
@@ -66,7 +88,8 @@ extension JobGraph {
 
     /// The most bytes for rows; nil when all stay in memory.
     func rowBudget(_ settings: ExecutionSettings, managedBytes: Int?) -> Int? {
-        keyedTaskCount > 0 ? settings.state.budgetBytes ?? managedBytes : nil
+        if case .memory = settings.state.backend { return nil }
+        return keyedTaskCount > 0 ? settings.state.budgetBytes ?? managedBytes : nil
     }
 
     /// Where the rows of each task rest.
@@ -81,9 +104,13 @@ extension JobGraph {
                 detail: "\(budget) bytes for \(keyedTaskCount) tasks, each needs \(StateSettings.taskBytesMin)",
                 hint: "give it more, or lower the parallelism")
         }
+        var stores: (any RowStores)?
+        if case .store(let backend) = settings.state.backend {
+            stores = try backend.begin(in: settings.state.directory)
+        }
         return RowPlace(
             store: store, names: RunNames(), leases: leases, budgetBytes: share,
             batchCapacity: settings.batchCapacity, isSnapshotted: settings.checkpoints != nil, metrics: metrics,
-            background: { background.submit($0) })
+            stores: stores, background: { background.submit($0) })
     }
 }

@@ -57,7 +57,10 @@ open class AnyKeyedStore {
     }
 
     @usableFromInline @inline(never)
-    final func noteChanged(_ slot: Int) { layers?.changed.insert(slot) }
+    final func noteChanged(_ slot: Int) {
+        layers?.changed.insert(slot)
+        tier?.shelf?.changed.insert(slot)
+    }
 
     /// Makes the state of a slot writable.
     @usableFromInline @inline(never)
@@ -114,25 +117,46 @@ open class AnyKeyedStore {
         freeze(operatorName: operatorName, maxParallelism: maxParallelism, changed: nil)
     }
 
-    /// - Parameter changed: the slots of the rows that are wanted, together with the keys that are gone; nil: all rows.
-    final func freeze(operatorName: String, maxParallelism: Int, changed: SlotBits?) -> [StatePart] {
-        freeze(operatorName: operatorName, maxParallelism: maxParallelism, changed: changed, under: freezing.begin())
+    /// - Parameters:
+    ///   - changed: the slots of the rows that are wanted, together with the keys that are gone; nil: all rows.
+    ///   - isOverNotes: whether rows from a shelf are written below, with states that layers may not have.
+    final func freeze(
+        operatorName: String, maxParallelism: Int, changed: SlotBits?, isOverNotes: Bool = false
+    ) -> [StatePart] {
+        let lease = freezing.begin()
+        let keys = freezeKeys(operatorName: operatorName, maxParallelism: maxParallelism, lease, changed)
+        sharing.begin(lease, pages: slotPages)
+        return isOverNotes ? parts(columns, keys) : parts(told(changed), keys)
     }
 
     /// Says how rows are written that are written before anything changes: nothing is shared, nothing to be released.
     final func peek(operatorName: String, maxParallelism: Int, changed: SlotBits) -> [StatePart] {
-        let lease = PageLease(isMomentary: true)
-        return freeze(operatorName: operatorName, maxParallelism: maxParallelism, changed: changed, under: lease)
+        let keys = peekKeys(operatorName: operatorName, maxParallelism: maxParallelism, changed: changed)
+        return parts(told(changed), keys)
     }
 
-    private func freeze(
-        operatorName: String, maxParallelism: Int, changed: SlotBits?, under lease: PageLease
-    ) -> [StatePart] {
+    /// The same with the keys, and a part of each state whatever it holds.
+    final func peekAll(
+        operatorName: String, maxParallelism: Int, changed: SlotBits
+    ) -> (keys: FrozenKeys, parts: [StatePart]) {
+        let keys = peekKeys(operatorName: operatorName, maxParallelism: maxParallelism, changed: changed)
+        return (keys, parts(columns, keys))
+    }
+
+    private func peekKeys(operatorName: String, maxParallelism: Int, changed: SlotBits) -> FrozenKeys {
+        let lease = PageLease(isMomentary: true)
         let keys = freezeKeys(operatorName: operatorName, maxParallelism: maxParallelism, lease, changed)
         sharing.begin(lease, pages: slotPages)
-        // That there is nothing is said where older layers may have something.
-        let told = changed == nil ? columns : columns.filter { !$0.column.isVacant || layers?.rests($0.name) ?? true }
-        return told.flatMap { $0.column.freeze($0.name, keys) }
+        return keys
+    }
+
+    /// That there is nothing is said where older layers may have something.
+    private func told(_ changed: SlotBits?) -> [(name: String, column: any KeyedColumn)] {
+        changed == nil ? columns : columns.filter { !$0.column.isVacant || layers?.rests($0.name) ?? true }
+    }
+
+    private func parts(_ columns: [(name: String, column: any KeyedColumn)], _ keys: FrozenKeys) -> [StatePart] {
+        columns.flatMap { $0.column.freeze($0.name, keys) }
     }
 
     /// Freezes the rows at a barrier, as a layer over those of earlier checkpoints.
@@ -142,9 +166,10 @@ open class AnyKeyedStore {
     ///   - isSelfContained: whether the snapshot is to hold all rows and to leave the next one as it would be without
     ///     it: a savepoint, which the user may delete (FLIP-47).
     /// - Returns: nil for a store without layers. Call ``releaseRows(_:)`` once, then or later.
+    /// - Throws: what the store says in which rows rest.
     public func freezeRows(
         operatorName: String, maxParallelism: Int, checkpoint: Int64, isSelfContained: Bool
-    ) -> RowSnapshot? { nil }
+    ) throws -> RowSnapshot? { nil }
 
     /// What snapshots under way hold is the next one's as well. Before the last one: should one of them fail, it is
     /// not to fail with it, since there is no next one.
@@ -163,10 +188,13 @@ open class AnyKeyedStore {
 
     /// Takes over what a snapshot has of the states hung on this store, which is empty.
     ///
-    /// Rows that may rest stay where they are until they are asked for.
+    /// Rows that may rest stay where they are until they are asked for, if that is in layers; else they pass through
+    /// memory, which need not have room for all.
     public final func restore(from source: KeyedRestore) throws {
         let isAdopted = try adopt(from: source)
-        if isAdopted && isTiered { return }
+        if isAdopted && isTiered && tier?.shelf == nil { return }
+        tier?.shelf?.isRestoring = isAdopted
+        defer { tier?.shelf?.isRestoring = false }
         for form in forms(operatorName: source.operatorName) {
             guard let stored = try source.stored(form.descriptor) else { continue }
             let load = try form.loader(stored)
@@ -183,7 +211,7 @@ open class AnyKeyedStore {
         let forms = forms(operatorName: source.operatorName)
         for form in forms { _ = try source.stored(form.descriptor) }
         guard try layers.adopt(segments, forms.map(\.descriptor), take: tier?.takeIn(segments)) else { return false }
-        guard let tier else { return true }
+        guard let tier, tier.shelf == nil else { return true }
         try tier.begin(with: layers.chain, forms.map(\.descriptor), of: layers.owner)
         layers.isPartial = true
         return true
@@ -325,9 +353,9 @@ public final class KeyedStore<Key: Hashable & Codable & Sendable>: AnyKeyedStore
 
     public override func freezeRows(
         operatorName: String, maxParallelism: Int, checkpoint: Int64, isSelfContained: Bool
-    ) -> RowSnapshot? {
-        layers.map { layers in
-            freezeRows(
+    ) throws -> RowSnapshot? {
+        try layers.map { layers in
+            try freezeRows(
                 in: layers, operatorName: operatorName, maxParallelism: maxParallelism, checkpoint: checkpoint,
                 isSelfContained: isSelfContained)
         }
@@ -337,7 +365,7 @@ public final class KeyedStore<Key: Hashable & Codable & Sendable>: AnyKeyedStore
 
     public override func releaseRows(_ snapshot: RowSnapshot) {
         release()
-        land(snapshot.layer)
+        land(snapshot)
     }
 
     override var keySchema: RecordSchema? { schema }
@@ -348,6 +376,7 @@ public final class KeyedStore<Key: Hashable & Codable & Sendable>: AnyKeyedStore
         guard KeyGroup.of(hash: hash, maxParallelism: source.maxParallelism) == group else {
             throw source.misplaced(group)
         }
+        if let shelf = tier?.shelf { return try slot(of: key, hash: hash, restoringTo: shelf) }
         let slot = table.findOrInsert(key, hash: hash).slot
         if table.slotLimit > reserved { widen() }
         if storedIsLayered { noteChanged(slot) }

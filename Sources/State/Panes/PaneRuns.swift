@@ -221,10 +221,10 @@ public final class PaneRuns {
 
     /// A snapshot of all panes: those in files are listed, those in memory are written.
     public func freeze(_ part: StatePart, checkpoint: Int64, isSelfContained: Bool) -> RowSnapshot {
-        RowSnapshot(
-            parts: [part], base: runs.map(\.layer),
-            layer: RowLayer(sequence: nextSequence(checkpoint: checkpoint), rowCount: 0, states: [state.name]),
-            isSelfContained: isSelfContained, isLookedInto: false)
+        let layer = RowLayer(sequence: nextSequence(checkpoint: checkpoint), rowCount: 0, states: [state.name])
+        return RowSnapshot(
+            added: [NewLayer(parts: [part], layer: layer)], base: runs.map(\.layer), isSelfContained: isSelfContained,
+            isLookedInto: false)
     }
 
     /// Goes on from the files of a snapshot of this store, those with known panes.

@@ -6,12 +6,17 @@ import ThalwegStorage
 
 /// A snapshot of a store's rows that is being written.
 struct RowFlight<Key: Hashable & Codable & Sendable> {
-    let layer: RowLayer
+    /// The lowest first.
+    let added: [RowLayer]
     let isWhole: Bool
     /// The rows that it holds: they rest nowhere until it is written.
     let changed: SlotBits
     /// The keys that it says are gone.
     let gone: KeyTable<Key>
+    /// The epochs of the shelf that it has.
+    let epochs: Range<UInt64>?
+
+    var isWritten: Bool { added.allSatisfy(\.isWritten) }
 }
 
 extension KeyedStore {
@@ -20,7 +25,10 @@ extension KeyedStore {
     func revive() {
         guard let layers else { return }
         // A bit may be left of the row that had the slot before.
-        for slot in fresh { layers.stored.remove(Int(slot)) }
+        for slot in fresh {
+            layers.stored.remove(Int(slot))
+            tier?.shelf?.begin(Int(slot))
+        }
         guard gone.count > 0 || flights.contains(where: { $0.gone.count > 0 }) else { return }
         for slot in fresh {
             let slot = Int(slot)
@@ -31,6 +39,7 @@ extension KeyedStore {
                 guard let place = table.find(key, hash: hash) else { continue }
                 table.remove(slot: place)
                 layers.stored.insert(slot)
+                tier?.shelf?.revive(slot)
             }
         }
     }
@@ -49,27 +58,34 @@ extension KeyedStore {
 
     func freezeRows(
         in layers: RowLayers, operatorName: String, maxParallelism: Int, checkpoint: Int64, isSelfContained: Bool
-    ) -> RowSnapshot {
+    ) throws -> RowSnapshot {
         let isWhole = isSelfContained && !layers.isPartial || layers.isWholeNext(rowCount: table.count)
+        if !isSelfContained, let shelf = tier?.shelf { try removeGone(from: shelf) }
+        let below = try tier?.shelf?.freeze(sequence: layers.nextSequence(checkpoint: checkpoint))
         var parts = freeze(
-            operatorName: operatorName, maxParallelism: maxParallelism, changed: isWhole ? nil : layers.changed)
+            operatorName: operatorName, maxParallelism: maxParallelism, changed: isWhole ? nil : layers.changed,
+            isOverNotes: below != nil)
         let layer = RowLayer(
             sequence: layers.nextSequence(checkpoint: checkpoint),
             rowCount: isWhole ? table.count : layers.changed.count + gone.count,
             states: isWhole
                 ? Set(columns.filter { !$0.column.isVacant }.map(\.name)) : Set(parts.map(\.descriptor.name)))
         let base = isWhole ? [] : layers.chain
+        let isLookedInto = tier != nil && tier?.shelf == nil && !isSelfContained
+        if isLookedInto { parts = parts.map { $0.noting(in: layer) } }
+        let added = [below, NewLayer(parts: parts, layer: layer)].compactMap(\.self)
         if isSelfContained {
-            return RowSnapshot(parts: parts, base: base, layer: layer, isSelfContained: true, isLookedInto: false)
+            return RowSnapshot(added: added, base: base, isSelfContained: true, isLookedInto: false)
         }
-        if tier != nil { parts = parts.map { $0.noting(in: layer) } }
-        let changed = layers.begin(layer, isWhole: isWhole)
+        let changed = layers.begin(added.map(\.layer), isWhole: isWhole)
         // Every other row is in a layer already, or in one that is being written.
         layers.stored.formUnion(changed)
-        flights.append(RowFlight(layer: layer, isWhole: isWhole, changed: changed, gone: gone))
+        flights.append(
+            RowFlight(
+                added: added.map(\.layer), isWhole: isWhole, changed: changed, gone: gone, epochs: tier?.shelf?.begin())
+        )
         gone = KeyTable()
-        return RowSnapshot(
-            parts: parts, base: base, layer: layer, isSelfContained: false, isLookedInto: tier != nil)
+        return RowSnapshot(added: added, base: base, isSelfContained: false, isLookedInto: isLookedInto)
     }
 
     /// All rows in memory.
@@ -84,13 +100,18 @@ extension KeyedStore {
         layers.changed.contains(slot) || flights.contains { $0.isWhole || $0.changed.contains(slot) }
     }
 
-    /// A layer has been written or given up.
-    func land(_ layer: RowLayer) {
-        guard let layers, let index = flights.firstIndex(where: { $0.layer === layer }) else { return }
+    /// A snapshot has been written or given up.
+    func land(_ snapshot: RowSnapshot) {
+        guard let layers, let layer = snapshot.added.last?.layer,
+            let index = flights.firstIndex(where: { $0.added.last === layer })
+        else { return }
         let flight = flights.remove(at: index)
         defer { tier?.changed(layers.chain, added: layer) }
-        if layer.isWritten { return layers.end(layer) }
-        layer.failed()
+        if flight.isWritten {
+            if let epochs = flight.epochs { tier?.shelf?.end(epochs) }
+            return flight.added.forEach(layers.end)
+        }
+        for layer in flight.added { layer.failed() }
         takeBack(flight, layers)
     }
 
@@ -99,11 +120,11 @@ extension KeyedStore {
         guard let layers else { return }
         var left: [RowFlight<Key>] = []
         for flight in flights {
-            if flight.layer.isWritten {
+            if flight.isWritten {
                 left.append(flight)
             } else {
                 takeBack(flight, layers)
-                tier?.changed(layers.chain, added: flight.layer)
+                if let layer = flight.added.last { tier?.changed(layers.chain, added: layer) }
             }
         }
         flights = left
@@ -111,7 +132,8 @@ extension KeyedStore {
 
     /// The rows of a snapshot rest nowhere.
     private func takeBack(_ flight: RowFlight<Key>, _ layers: RowLayers) {
-        layers.fail(flight.layer, flight.isWhole ? usedSlots : flight.changed.filter(table.isUsed))
+        if let epochs = flight.epochs { tier?.shelf?.fail(epochs) }
+        layers.fail(flight.added, flight.isWhole ? usedSlots : flight.changed.filter(table.isUsed))
         for place in 0..<flight.gone.slotLimit where flight.gone.isUsed(place) {
             let (key, hash) = (flight.gone.key(at: place), flight.gone.hash(at: place))
             _ = gone.findOrInsert(key, hash: hash)

@@ -8,10 +8,14 @@ import ThalwegStorage
 extension KeyedStore {
     /// Lets rows rest in files when memory has no room for them. Before the first record and before a restore, of a
     /// store that keeps layers.
-    public func rest(in place: RowPlace) {
+    ///
+    /// - Throws: what a store says that is opened for them.
+    public func rest(in place: RowPlace) throws {
         guard let owner = layers?.owner else { return }
-        let cold = SegmentRows(
-            of: owner.operatorName, { [unowned self] in forms(operatorName: owner.operatorName) }, in: place)
+        let makeForms = { [unowned self] in forms(operatorName: owner.operatorName) }
+        let cold: any ColdRows =
+            try place.stores.map { try RowShelf(of: owner, makeForms, in: place, $0) }
+            ?? SegmentRows(of: owner.operatorName, makeForms, in: place)
         tier = RowTier(cold, in: place)
         storedIsTiered = true
     }
@@ -21,6 +25,7 @@ extension KeyedStore {
     /// Notes the rows of a batch that was resolved, and loads those that are at rest.
     public func noteResolved(_ slots: UnsafePointer<Int32>, count: Int) throws {
         layers?.changed.insert(slots, count: count, limit: table.slotLimit)
+        tier?.shelf?.changed.insert(slots, count: count, limit: table.slotLimit)
         if let tier, tier.notesHeat { tier.heat.insert(slots, count: count, limit: table.slotLimit) }
         if fresh.isEmpty { return }
         revive()
@@ -35,12 +40,12 @@ extension KeyedStore {
         }
     }
 
-    private func prepare(_ slot: Int) {
+    func prepare(_ slot: Int) {
         if sharing.left > 0 { thaw(slot) }
     }
 
     /// Loads the rows of the new keys of a batch.
-    private func load(_ tier: RowTier) throws {
+    func load(_ tier: RowTier) throws {
         guard let layers else { return }
         try tier.refresh(layers.chain)
         let (owner, encoder) = (layers.owner, encoder.raw)
@@ -50,11 +55,7 @@ extension KeyedStore {
             // What is gone is at rest no more, whatever layers say.
             guard table.isUsed(slot), !layers.stored.contains(slot) else { continue }
             row.removeAll()
-            row.append(
-                UInt16(
-                    truncatingIfNeeded: KeyGroup.of(hash: table.hash(at: slot), maxParallelism: owner.maxParallelism)
-                )
-                .bigEndian)
+            row.append(rowPrefix(table.hash(at: slot), owner))
             try encoder.encode(UnsafeRawPointer(table.keys.address(slot)), into: &row)
             if try row.withBytes({ try tier.cold.load($0, into: slot) }) {
                 layers.stored.insert(slot)
@@ -63,6 +64,11 @@ extension KeyedStore {
                 tier.place.metrics.missed.add(1)
             }
         }
+    }
+
+    /// What the encoded key follows in a row.
+    func rowPrefix(_ hash: UInt64, _ owner: RowOwner) -> UInt16 {
+        UInt16(truncatingIfNeeded: KeyGroup.of(hash: hash, maxParallelism: owner.maxParallelism)).bigEndian
     }
 
     // MARK: Making room
@@ -74,6 +80,7 @@ extension KeyedStore {
         try tier.refresh(layers.chain)
         if tier.isMeasureDue(rowCount: table.count) { try measure(tier, layers.owner) }
         tier.notesHeat = tier.hasCold || table.count > tier.rowsMax / 2
+        if let shelf = tier.shelf, layers.isPartial, gone.count > tier.rowsMax { try shelve(SlotBits(), shelf, layers) }
         if table.count > tier.rowsMax { try evict(table.count - tier.rowsMax + tier.evictedMin, tier) }
     }
 
@@ -108,15 +115,22 @@ extension KeyedStore {
         if victims.isEmpty { return }
         var unsaved = SlotBits()
         var unsavedCount = 0
-        for slot in victims where isUnsaved(slot, layers) {
+        for slot in victims where tier.shelf?.changed.contains(slot) == true || isUnsaved(slot, layers) {
             unsaved.insert(slot)
             unsavedCount += 1
         }
-        if unsavedCount > 0 { try spill(unsaved, count: unsavedCount, layers, tier) }
+        if unsavedCount > 0 {
+            if let shelf = tier.shelf {
+                try shelve(unsaved, shelf, layers)
+                tier.place.metrics.spilledRows.add(unsavedCount)
+            } else {
+                try spill(unsaved, count: unsavedCount, layers, tier)
+            }
+        }
         for (index, slot) in victims.enumerated() {
             // Memory is asked for while other rows are taken out.
             if index + 16 < victims.count { table.prefetch(slot: victims[index + 16]) }
-            drop(slot, layers)
+            drop(slot, layers, tier)
         }
         tier.hasCold = true
         layers.isPartial = true
@@ -172,13 +186,14 @@ extension KeyedStore {
     }
 
     /// Takes a row out of memory; it is at rest.
-    private func drop(_ slot: Int, _ layers: RowLayers) {
+    private func drop(_ slot: Int, _ layers: RowLayers, _ tier: RowTier) {
         prepare(slot)
         for (_, column) in columns { column.clear(slot) }
         mayBeEmpty = false
         table.remove(slot: slot)
         layers.changed.remove(slot)
         layers.stored.remove(slot)
+        tier.shelf?.drop(slot)
     }
 
     // MARK: Timers at rest
@@ -186,21 +201,23 @@ extension KeyedStore {
     /// When a row at rest may have a timer that is due; `Int64.max`: none has.
     public func nextTimeAtRest(_ domain: StateTTL.Domain) -> Int64 {
         guard let tier else { return .max }
+        if let shelf = tier.shelf { return shelf.nextTime(domain) }
         return domain == .eventTime ? tier.eventTimers.nextTime : tier.processingTimers.nextTime
     }
 
     /// Loads rows at rest with timers that are due, as many as fit into memory at a time.
     ///
-    /// - Returns: whether there are more.
-    public func wake(_ domain: StateTTL.Domain, upTo limit: Int64) throws -> Bool {
-        guard let tier, let layers else { return false }
+    /// - Returns: up to when timers may fire now, and whether there are more.
+    public func wake(_ domain: StateTTL.Domain, upTo limit: Int64) throws -> (upTo: Int64, isMore: Bool) {
+        guard let tier, let layers else { return (limit, false) }
+        if let shelf = tier.shelf { return try wake(domain, upTo: limit, from: shelf, tier, layers) }
         try tier.refresh(layers.chain)
         let owner = layers.owner
         var woken = 0
         while woken < tier.place.batchCapacity {
             let next =
                 domain == .eventTime ? tier.eventTimers.popDue(limit) : tier.processingTimers.popDue(limit)
-            guard var stretch = next else { return false }
+            guard var stretch = next else { return (limit, false) }
             guard let layer = stretch.layer else { continue }
             var later = Int64.max
             fresh.removeAll(keepingCapacity: true)
@@ -212,15 +229,7 @@ extension KeyedStore {
                 var reader = ByteReader(row)
                 let group = Int(try reader.read(UInt16.self).byteSwapped)
                 guard owner.keyGroups.contains(group) else { return }
-                let key = try encoder.decode(&reader)
-                let hash = hasher.hash(key)
-                // What is in memory, or gone, speaks for itself.
-                if table.find(key, hash: hash) != nil || gone.find(key, hash: hash) != nil { return }
-                if flights.contains(where: { $0.gone.find(key, hash: hash) != nil }) { return }
-                let slot = table.findOrInsert(key, hash: hash).slot
-                if table.slotLimit > reserved { widen() }
-                fresh.append(Int32(truncatingIfNeeded: slot))
-                woken += 1
+                if insertAtRest(try encoder.decode(&reader)) { woken += 1 }
             }
             if later < .max {
                 stretch.earliest = later
@@ -235,7 +244,19 @@ extension KeyedStore {
             // A row that has changed since no longer has the timer, or is there no more.
             releaseUnused()
         }
-        return (domain == .eventTime ? tier.eventTimers.nextTime : tier.processingTimers.nextTime) <= limit
+        return (limit, nextTimeAtRest(domain) <= limit)
+    }
+
+    /// Makes room for a row that is said to be at rest; false when it is not.
+    func insertAtRest(_ key: Key) -> Bool {
+        let hash = hasher.hash(key)
+        // What is in memory, or gone, speaks for itself.
+        if table.find(key, hash: hash) != nil || gone.find(key, hash: hash) != nil { return false }
+        if flights.contains(where: { $0.gone.find(key, hash: hash) != nil }) { return false }
+        let slot = table.findOrInsert(key, hash: hash).slot
+        if table.slotLimit > reserved { widen() }
+        fresh.append(Int32(truncatingIfNeeded: slot))
+        return true
     }
 }
 

@@ -78,19 +78,30 @@ public final class RowLayer: Sendable {
     }
 }
 
-/// The rows of one keyed store at a barrier: a new layer, and those that it lies over.
-public struct RowSnapshot: Sendable {
-    /// The states of the new layer.
+/// A layer that is to be written.
+public struct NewLayer: Sendable {
+    /// Its states.
     public let parts: [StatePart]
+    /// What they become.
+    public let layer: RowLayer
+
+    init(parts: [StatePart], layer: RowLayer) {
+        self.parts = parts
+        self.layer = layer
+    }
+}
+
+/// The rows of one keyed store at a barrier: new layers, and those that they lie over.
+public struct RowSnapshot: Sendable {
+    /// What is to be written, the lowest first. If one of them cannot be written, all have failed.
+    public let added: [NewLayer]
     /// The layers below, the oldest first.
     public let base: [RowLayer]
-    /// What the parts become.
-    public let layer: RowLayer
     /// Whether it is to hold the layers below itself: they are copied.
     public let isSelfContained: Bool
     /// Whether rows will be looked up in the layer: those that leave memory.
     public let isLookedInto: Bool
 
     /// The operators whose state it is.
-    public var operators: [String] { Set(parts.map(\.descriptor.operatorName)).sorted() }
+    public var operators: [String] { Set(added.flatMap(\.parts).map(\.descriptor.operatorName)).sorted() }
 }

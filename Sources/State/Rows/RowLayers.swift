@@ -123,10 +123,10 @@ public final class RowLayers {
     /// A snapshot has been frozen: what changes from now on belongs to the next.
     ///
     /// - Returns: the slots that were marked as changed.
-    func begin(_ layer: RowLayer, isWhole: Bool) -> SlotBits {
+    func begin(_ added: [RowLayer], isWhole: Bool) -> SlotBits {
         let frozen = changed
         if isWhole { hasExpired = false }
-        chain = isWhole ? [layer] : chain + [layer]
+        chain = isWhole ? added : chain + added
         changed.removeAll()
         return frozen
     }
@@ -156,11 +156,11 @@ public final class RowLayers {
         if chain.count > 1 { chain.removeAll { $0 === layer } }
     }
 
-    /// The layer could not be written: its rows wait for the next.
+    /// The layers could not be written: their rows wait for the next.
     ///
-    /// - Parameter rows: the slots of its rows.
-    func fail(_ layer: RowLayer, _ rows: SlotBits) {
+    /// - Parameter rows: the slots of their rows.
+    func fail(_ added: [RowLayer], _ rows: SlotBits) {
         changed.formUnion(rows)
-        chain.removeAll { $0 === layer }
+        chain.removeAll { layer in added.contains { $0 === layer } }
     }
 }

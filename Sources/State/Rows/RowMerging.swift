@@ -35,16 +35,18 @@ final class RowMerging: Sendable {
 
     /// - Parameters:
     ///   - filterBytesMax: for a filter over the rows of all.
+    ///   - notesTimers: whether timers are looked for in the layer.
     ///   - filter: what stays of a state; nil: everything.
     init(
         _ layers: [RowLayer], _ runs: [Run], isOldest: Bool, _ owner: RowOwner, in place: RowPlace,
-        filterBytesMax: Int, filter: MergeFilter? = nil
+        filterBytesMax: Int, notesTimers: Bool = true, filter: MergeFilter? = nil
     ) throws {
         self.layers = layers
         background = place.background
         let path = place.names.next("\(owner.operatorName)-\(owner.subtask)")
         lease = place.leases.take(path)
-        let notes = [TimerNotes(TimerQueue.eventName), TimerNotes(TimerQueue.processingName)]
+        let notes =
+            notesTimers ? [TimerNotes(TimerQueue.eventName), TimerNotes(TimerQueue.processingName)] : []
         self.notes = notes
         let rowCount = layers.reduce(0) { $0 + $1.rowCount }
         work = Work(
@@ -126,9 +128,10 @@ extension RowTier {
         let chosen = Array(Array(written)[range].reversed())
         mergeAt = 2
         let kept = cold.filterBytes - runs[range].reduce(0) { $0 + $1.filterBytes }
+        let filterBytesMax = Int(Double(place.budgetBytes) * Self.filterShare) - kept
         let merge = try RowMerging(
             chosen, Array(runs[range]), isOldest: chosen.first === layers.chain.first, layers.owner, in: place,
-            filterBytesMax: Int(Double(place.budgetBytes) * Self.filterShare) - kept, filter: filter())
+            filterBytesMax: shelf == nil ? filterBytesMax : 0, notesTimers: shelf == nil, filter: filter())
         merging.append(merge)
         merge.begin()
     }

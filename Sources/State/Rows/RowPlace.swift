@@ -26,17 +26,21 @@ public struct RowPlace: Sendable {
     public let budgetBytes: Int
     /// The most records in a batch: the rows of one are in memory together.
     let batchCapacity: Int
-    /// Whether snapshots are taken while the task goes on: what they share counts.
+    /// Whether snapshots are taken while the task goes on: what they share counts, and what leaves memory is noted for
+    /// them.
     let isSnapshotted: Bool
     let metrics: RowMetrics
+    /// What opens the stores in which rows rest; nil: they rest in layers.
+    let stores: (any RowStores)?
     /// Runs work that waits for the disk, one piece at a time, on another thread.
     let background: @Sendable (@escaping @Sendable () -> Void) -> Void
 
     public init(
         store: CheckpointStore, names: RunNames, leases: RunLeases, budgetBytes: Int, batchCapacity: Int,
-        isSnapshotted: Bool = true, metrics: RowMetrics,
+        isSnapshotted: Bool = true, metrics: RowMetrics, stores: (any RowStores)? = nil,
         background: @escaping @Sendable (@escaping @Sendable () -> Void) -> Void
     ) {
+        self.stores = stores
         self.store = store
         self.names = names
         self.leases = leases
@@ -49,6 +53,9 @@ public struct RowPlace: Sendable {
 
     /// Gives no file the name of one that is there. Once nobody else can write here, and before anything is written.
     public func skipTakenNames() throws { try store.skipTaken(names) }
+
+    /// The job has ended: removes the stores in which rows rested.
+    public func endStores() { stores?.end() }
 }
 
 /// What tiers of rows have done, over all stores of a job.

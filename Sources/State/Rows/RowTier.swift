@@ -11,6 +11,8 @@ import ThalwegStorage
 final class RowTier {
     let place: RowPlace
     let cold: any ColdRows
+    /// The store of bytes in which rows rest, also known as `cold`; nil: they rest in layers.
+    let shelf: RowShelf?
     /// The slots of rows used since the hand passed.
     @exclusivity(unchecked) var heat = SlotBits()
     /// Where the hand stands.
@@ -49,9 +51,18 @@ final class RowTier {
 
     init(_ cold: any ColdRows, in place: RowPlace) {
         self.cold = cold
+        shelf = cold as? RowShelf
         self.place = place
-        // Early enough even if rows are large.
-        measureAt = min(1024, max(1, place.budgetBytes >> 12))
+        measureAt = Self.firstMeasure(place)
+    }
+
+    /// Early enough even if rows are large.
+    private static func firstMeasure(_ place: RowPlace) -> Int { min(1024, max(1, place.budgetBytes >> 12)) }
+
+    /// Rows are to be measured anew: they have grown.
+    func forgetMeasure() {
+        measureAt = Self.firstMeasure(place)
+        evicted = 0
     }
 
     /// Whether rows are to be measured: there are many more than the last time, or others.

@@ -14,7 +14,7 @@ public final class FrozenKeys: Sendable {
     public let lease: PageLease
     private let build: @Sendable () throws -> KeyOrder
     /// Places from here on are those of keys that are gone.
-    private let slotLimit: Int
+    let slotLimit: Int
     /// Whether this is a layer over others, which says what is gone.
     let isLayer: Bool
     private let made = Guarded<KeyOrder?>(nil)

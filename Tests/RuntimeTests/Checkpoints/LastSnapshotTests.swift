@@ -23,7 +23,7 @@ import ThalwegTesting
 
     private func keys(_ rows: RowSnapshot) throws -> Int {
         let counts = Counts()
-        for part in rows.parts where part.descriptor.name == "last" { try part.write(to: counts) }
+        for part in rows.added.flatMap(\.parts) where part.descriptor.name == "last" { try part.write(to: counts) }
         return counts.puts
     }
 
@@ -42,18 +42,18 @@ import ThalwegTesting
         }
         try harness.push((0..<1000).map { ($0, nil) })
         let first = try freeze()
-        if !isFirstUnderWay { first.rows.layer.written(nil) }
+        if !isFirstUnderWay { for added in first.rows.added { added.layer.written(nil) } }
         try harness.push((0..<10).map { (1000 + $0, nil) })
         try harness.push((10..<15).map { (-$0, nil) })
         let second = try freeze()
         try harness.push((20..<23).map { (1000 + $0, nil) })
         let last = try freeze(isFinal: true)
-        #expect(last.rows.base.map { $0 === first.rows.layer } == (isFirstUnderWay ? [] : [true]))
+        #expect(last.rows.base.map { $0 === first.rows.added.last?.layer } == (isFirstUnderWay ? [] : [true]))
         // All that is in memory if the first is under way too; else what has changed since.
         #expect(try keys(last.rows) == (isFirstUnderWay ? 995 : 13))
         // What becomes of the others does not matter.
         for (number, other) in [first, second].enumerated() {
-            if number == 1 { other.rows.layer.failed() }
+            if number == 1 { for added in other.rows.added { added.layer.failed() } }
             for release in other.snapshot.releases { release() }
         }
         for layer in last.rows.base { _ = try layer.file() }

@@ -156,7 +156,7 @@ struct TierRun {
             defer { for snapshot in upload.snapshots { for release in snapshot.releases { release() } } }
             let base = upload.snapshots.flatMap(\.rows).flatMap(\.base)
             guard base.allSatisfy({ (try? $0.file()) != nil }), random.draw(0...3) > 0 else {
-                for rows in upload.snapshots.flatMap(\.rows) { rows.layer.failed() }
+                for added in upload.snapshots.flatMap(\.rows).flatMap(\.added) { added.layer.failed() }
                 return
             }
             try life.write(upload.snapshots, checkpoint: upload.checkpoint, upload.kind)
@@ -263,10 +263,12 @@ struct TierRun {
                         try layer.sync()
                         files.append(rows.isSelfContained ? try disk.copy(file.file, into: checkpoint) : file.file)
                     }
-                    var file = try write("rows\(index)-\(subtask)", subtask, rows.parts)
-                    file?.sequence = rows.layer.sequence
-                    rows.layer.written(file.map { HeldSegment($0, leases.take($0.path)) })
-                    if let file { files.append(file) }
+                    for added in rows.added {
+                        var file = try write("rows\(index)-\(subtask)", subtask, added.parts)
+                        file?.sequence = added.layer.sequence
+                        added.layer.written(file.map { HeldSegment($0, leases.take($0.path)) })
+                        if let file { files.append(file) }
+                    }
                 }
             }
             try disk.complete(

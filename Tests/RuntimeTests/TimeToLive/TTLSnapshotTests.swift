@@ -188,16 +188,18 @@ import ThalwegTesting
             let frozen = try harness.freeze()
             defer { for release in frozen.releases { release() } }
             let rows = try #require(frozen.rows.first)
+            let added = try #require(rows.added.first)
+            #expect(rows.added.count == 1)
             // Now and then one cannot be written.
             if random.draw(0...9) == 0 {
-                rows.layer.failed()
+                added.layer.failed()
                 continue
             }
             var file = try store.writeSegment(
-                checkpoint: second + 1, name: "rows", operators: ["function"], subtask: 0, parts: rows.parts,
+                checkpoint: second + 1, name: "rows", operators: ["function"], subtask: 0, parts: added.parts,
                 isCancelled: { false })
-            file?.sequence = rows.layer.sequence
-            rows.layer.written(file.map { HeldSegment($0, leases.take($0.path)) })
+            file?.sequence = added.layer.sequence
+            added.layer.written(file.map { HeldSegment($0, leases.take($0.path)) })
             let base = try rows.base.compactMap { try $0.file()?.file.path }
             layersMax = max(layersMax, base.count + 1)
             let paths = base + [file?.path].compactMap(\.self)

@@ -408,14 +408,15 @@ struct TiersCheck: AsyncParsableCommand {
         ) throws {
             let start = MonotonicTime.now
             guard
-                let rows = store.freezeRows(
+                let rows = try store.freezeRows(
                     operatorName: "bench", maxParallelism: 128, checkpoint: checkpoint, isSelfContained: false),
+                let added = rows.added.first,
                 var file = try files.writeSegment(
-                    checkpoint: checkpoint, name: "rows", operators: ["bench"], subtask: 0, parts: rows.parts,
+                    checkpoint: checkpoint, name: "rows", operators: ["bench"], subtask: 0, parts: added.parts,
                     isCancelled: { false })
             else { throw ValidationError("nothing was written") }
-            file.sequence = rows.layer.sequence
-            rows.layer.written(HeldSegment(file, leases.take(file.path)))
+            file.sequence = added.layer.sequence
+            added.layer.written(HeldSegment(file, leases.take(file.path)))
             store.releaseRows(rows)
             figures.seconds.append(start.secondsSince)
             figures.bytes.append(Double(file.byteCount))

@@ -37,7 +37,7 @@ public final class KeyedRuntime<Key: Hashable & Codable & Sendable> {
         if let layering = operatorContext.layering {
             store.keepLayers(
                 RowLayers(operatorContext.rowOwner, root: layering.root, leases: layering.leases))
-            if let place = operatorContext.rowPlace { store.rest(in: place) }
+            if let place = operatorContext.rowPlace { try store.rest(in: place) }
         }
         try store.register(TimerQueue.eventName, eventTimers)
         try store.register(TimerQueue.processingName, processingTimers)
@@ -103,9 +103,10 @@ public final class KeyedRuntime<Key: Hashable & Codable & Sendable> {
         let timers = domain == .eventTime ? eventTimers : processingTimers
         var isMoreAtRest = store.nextTimeAtRest(domain.ttl) <= limit
         guard timers.nextTime <= limit || isMoreAtRest else { return }
+        var end = limit
         repeat {
-            if isMoreAtRest { isMoreAtRest = try store.wake(domain.ttl, upTo: limit) }
-            while let timer = timers.popDue(limit) {
+            if isMoreAtRest { (end, isMoreAtRest) = try store.wake(domain.ttl, upTo: limit) }
+            while let timer = timers.popDue(end) {
                 store.select(Int(timer.slot))
                 store.mayBeEmpty = true
                 try body(timer.time)
@@ -152,7 +153,7 @@ public final class KeyedRuntime<Key: Hashable & Codable & Sendable> {
     public func snapshot(into snapshot: inout OperatorSnapshot, time: Int64) throws {
         if store.hasExpiry { context.expiry.readClock() }
         if snapshot.isFinal { store.takeBackRows() }
-        if let rows = store.freezeRows(
+        if let rows = try store.freezeRows(
             operatorName: snapshot.operatorName, maxParallelism: snapshot.maxParallelism,
             checkpoint: snapshot.barrier.checkpoint, isSelfContained: snapshot.barrier.kind.isUserOwned)
         {
