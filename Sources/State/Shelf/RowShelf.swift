@@ -249,7 +249,7 @@ final class RowShelf: ColdRows {
         of state: String, in layer: RowLayer, from: [UInt8], to: [UInt8]?,
         _ body: (UnsafeRawBufferPointer, Int64) throws -> Void
     ) throws {
-        preconditionFailure("timers of a shelf are not looked for in layers")
+        throw ThalwegError(.bug, "timers of a store of rows were looked for in layers")
     }
 
     // MARK: Rows that nobody asks for again
