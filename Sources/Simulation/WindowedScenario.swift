@@ -73,10 +73,13 @@ public enum WindowedScenario {
         }
     }
 
+    /// Two steps keep keyed state, in up to four subtasks each.
+    private static let leastBudget = 8 * StateSettings.taskBytesMin
+
     /// The same job with so little memory for keyed state that all of it rests in files.
     public static func spilling(records: Int = 240) -> Scenario {
         var scenario = make(records: records)
-        scenario.adjust = { $0.state.budgetBytes = 6 * StateSettings.taskBytesMin }
+        scenario.adjust = { $0.state.budgetBytes = leastBudget }
         return scenario.named("spilling")
     }
 
@@ -84,7 +87,7 @@ public enum WindowedScenario {
     public static func shelving(records: Int = 240) -> Scenario {
         var scenario = make(records: records)
         scenario.adjust = {
-            $0.state.budgetBytes = 6 * StateSettings.taskBytesMin
+            $0.state.budgetBytes = leastBudget
             $0.state.backend = .store(MemoryRowBackend())
         }
         return scenario.named("shelving")
