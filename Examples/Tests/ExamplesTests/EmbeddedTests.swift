@@ -12,7 +12,7 @@ import Thalweg
 @Suite struct EmbeddedTests {
     struct Seven: Error {}
 
-    @Test(.timeLimit(.minutes(1)))
+    @Test(.timeLimit(.minutes(10)))
     func endsByItselfWithEveryResult() async throws {
         let means = Mutex<[Mean]>([])
         try await Embedded.run(readings: 150) { mean in means.withLock { $0.append(mean) } }
@@ -26,7 +26,7 @@ import Thalweg
     }
 
     /// The reader of a stream learns that the job failed instead of waiting for ever.
-    @Test(.timeLimit(.minutes(1)))
+    @Test(.timeLimit(.minutes(10)))
     func tellsTheReaderOfAFailure() async throws {
         let numbers = StreamOutput<Int64>()
         let env = StreamEnvironment()
@@ -40,7 +40,7 @@ import Thalweg
     }
 
     /// A group that is told to stop stops a job that would go on for ever, and that is no failure.
-    @Test(.timeLimit(.minutes(1)))
+    @Test(.timeLimit(.minutes(10)))
     func stopsWithItsGroup() async throws {
         let (endless, feed) = AsyncStream.makeStream(of: Int64.self)
         let numbers = StreamOutput<Int64>()
@@ -59,7 +59,7 @@ import Thalweg
     }
 
     /// A reader that is cancelled while it waits stops waiting.
-    @Test(.timeLimit(.minutes(1)))
+    @Test(.timeLimit(.minutes(10)))
     func aCancelledReaderStops() async throws {
         let reader = Task { for try await _ in StreamOutput<Int64>() {} }
         reader.cancel()

@@ -136,7 +136,7 @@ import ThalwegTesting
 
     /// A task fails after the sources were told to end, and there is nothing to go back to but the beginning: the job
     /// begins again, and whoever wanted the stop is told.
-    @Test(.timeLimit(.minutes(2)))
+    @Test(.timeLimit(.minutes(30)))
     func aFailureDuringADrainWithoutCheckpoints() async throws {
         let env = StreamEnvironment()
         env.settings.restart = .fixedDelay(attempts: 3, delay: 1)

@@ -28,7 +28,7 @@ import ThalwegTesting
         try await run.value
     }
 
-    @Test(.timeLimit(.minutes(2)))
+    @Test(.timeLimit(.minutes(30)))
     func aShutdownTakesALastCheckpoint() async throws {
         let (disk, collected) = (MemoryFileSystem(), Collected<Int64>())
         let script = ManualScript<Int64>([[.emit([1, 2, 3])]])
@@ -42,7 +42,7 @@ import ThalwegTesting
     }
 
     /// The disk takes nothing any more: the server shuts down all the same.
-    @Test(.timeLimit(.minutes(2)))
+    @Test(.timeLimit(.minutes(30)))
     func aLastCheckpointThatFailsHoldsUpNothing() async throws {
         let (disk, collected) = (FaultyFileSystem(MemoryFileSystem(), DiskFaults()), Collected<Int64>())
         let log = Log()
@@ -60,7 +60,7 @@ import ThalwegTesting
     }
 
     /// Without checkpoints there is nothing to stop with: the job is cancelled, and that is no failure.
-    @Test(.timeLimit(.minutes(2)))
+    @Test(.timeLimit(.minutes(30)))
     func withoutCheckpointsTheJobIsCancelled() async throws {
         let collected = Collected<Int64>()
         let env = environment(ManualScript([[.emit([1])]]), collected, MemoryFileSystem())
@@ -70,7 +70,7 @@ import ThalwegTesting
     }
 
     /// The disk hangs: the time-out cancels.
-    @Test(.timeLimit(.minutes(2)))
+    @Test(.timeLimit(.minutes(30)))
     func theTimeOutCancels() async throws {
         let (disk, collected) = (MemoryFileSystem(), Collected<Int64>())
         let gate = Mutex(false)
