@@ -18,7 +18,7 @@ struct Mishap: Error, CustomStringConvertible {
 /// Fails instead of hanging.
 @discardableResult
 func within<Value: Sendable>(
-    _ limit: Duration = .seconds(600), _ body: @escaping @Sendable () async throws -> Value
+    _ limit: Duration = .seconds(3600), _ body: @escaping @Sendable () async throws -> Value
 ) async throws -> Value {
     try await withThrowingTaskGroup(of: Value.self) { group in
         group.addTask { try await body() }
