@@ -63,7 +63,7 @@ extension StreamEnvironment {
 
     /// Runs the job; fails instead of hanging. Returns the execution for its metrics.
     @discardableResult
-    func run(_ schedule: Schedule = .steps(0), limit: Duration = .seconds(600)) async throws -> JobExecution {
+    func run(_ schedule: Schedule = .steps(0), limit: Duration = .seconds(3600)) async throws -> JobExecution {
         let execution = try makeExecution()
         let scheduler = schedule.scheduler
         try await within(limit) { try await execution.run(on: scheduler) }

@@ -84,7 +84,7 @@ import Thalweg
         env.settings.objectReuse = ObjectReuseMode.allCases[Int(random.next() % 3)]
         let outputs = try build(env, &random)
         do {
-            try await env.run(seed % 5 == 0 ? .pool(2) : .steps(seed), limit: .seconds(600))
+            try await env.run(seed % 5 == 0 ? .pool(2) : .steps(seed))
         } catch {
             Issue.record("seed \(seed): \(error)\n\(try env.makePlan().text)")
         }
