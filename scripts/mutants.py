@@ -35,12 +35,6 @@ MUTANTS = [
      "Sources/Runtime/Master/JobMaster+Checkpoints.swift",
      "for entry in uncommitted where entry.checkpoint <= checkpoint || ended.contains(entry.task) {",
      "for entry in uncommitted {", "windowed"),
-    ("what a failed checkpoint had prepared is forgotten", "Sources/Runtime/Master/JobMaster.swift",
-     "if !commits.isEmpty { uncommitted.append((checkpoint, task, commits)) }", "_ = commits", "windowed"),
-    ("a state that could not be written is acknowledged", "Sources/Runtime/Checkpoint/SnapshotUpload.swift",
-     "            let whole = try write(parts, of: operators, \"\\(taskName)-\\(task.subtask)\\(ending)\", for: job).file",
-     "            let whole = try? write(parts, of: operators, \"\\(taskName)-\\(task.subtask)\\(ending)\", for: job)"
-     ".file", "windowed"),
     ("a layer that could not be written is not made up for", "Sources/State/Rows/RowLayers.swift",
      "        changed.formUnion(rows)\n        chain.removeAll", "        chain.removeAll", "windowed"),
     ("the layers below a new one are forgotten", "Sources/State/Rows/RowLayers.swift",
