@@ -27,6 +27,7 @@ extension DataStream where Element: Codable {
     ///   - calls: where the calls run.
     ///   - call: gives any number of results. Must not block its thread.
     /// - Throws: `ThalwegError(.job)` for settings that make no sense.
+    @inlinable
     public func asyncMap<Output: Sendable>(
         _ order: AsyncOrder = .ordered(), timeout: Duration?, retry: AsyncRetry = .none,
         retryIf: (@Sendable ([Output]) -> Bool)? = nil,
@@ -46,6 +47,7 @@ extension DataStream where Element: Codable {
     ///   - batch: how many records share a call, and how long the first one waits for others.
     ///   - call: gives the results of each record, in the order of the records.
     /// - Throws: `ThalwegError(.job)` for settings that make no sense.
+    @inlinable
     public func asyncMap<Output: Sendable>(
         batch: CallBatching, _ order: AsyncOrder = .ordered(), timeout: Duration?, retry: AsyncRetry = .none,
         retryIf: (@Sendable ([Output]) -> Bool)? = nil,
@@ -82,6 +84,7 @@ extension DataStream where Element: Codable {
     ///   - lookup: finds the row of a key; nil when there is none. Must not block its thread.
     ///   - result: makes the results of a record and its row, on the thread of the job.
     /// - Throws: `ThalwegError(.job)` for settings that make no sense.
+    @inlinable
     public func asyncLookup<Key: Hashable & Sendable, Row: Sendable, Output: Sendable>(
         by key: @escaping @Sendable (Element) throws -> Key, _ order: AsyncOrder = .ordered(), timeout: Duration?,
         retry: AsyncRetry = .none, retriesMissing: Bool = false, cache: LookupCache? = nil, coalescing: Bool = true,
@@ -104,6 +107,7 @@ extension DataStream where Element: Codable {
     ///   - batch: how many keys share a look-up, and how long the first one waits for others.
     ///   - lookup: finds the rows of keys; those it leaves out do not exist.
     /// - Throws: `ThalwegError(.job)` for settings that make no sense.
+    @inlinable
     public func asyncLookup<Key: Hashable & Sendable, Row: Sendable, Output: Sendable>(
         by key: @escaping @Sendable (Element) throws -> Key, batch: CallBatching, _ order: AsyncOrder = .ordered(),
         timeout: Duration?, retry: AsyncRetry = .none, retriesMissing: Bool = false, cache: LookupCache? = nil,
@@ -125,7 +129,8 @@ extension DataStream where Element: Codable {
                 }, result: result))
     }
 
-    private func asyncStep<Request, Response, Output>(
+    @inlinable
+    func asyncStep<Request, Response, Output>(
         _ kind: String, name: String?, _ settings: AsyncSettings,
         _ plan: AsyncPlan<Element, Request, Response, Output>
     ) -> DataStream<Output> {

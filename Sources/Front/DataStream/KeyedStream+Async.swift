@@ -18,6 +18,7 @@ extension KeyedStream where Element: Codable {
     /// survives a change of parallelism.
     ///
     /// - Throws: `ThalwegError(.job)` for settings that make no sense.
+    @inlinable
     public func asyncMap<Output: Sendable>(
         _ order: KeyedAsyncOrder = .keyOrdered(), timeout: Duration?, retry: AsyncRetry = .none,
         retryIf: (@Sendable ([Output]) -> Bool)? = nil,
@@ -36,6 +37,7 @@ extension KeyedStream where Element: Codable {
     /// As `asyncLookup` of a stream without keys; the order of each key also survives a change of parallelism.
     ///
     /// - Throws: `ThalwegError(.job)` for settings that make no sense.
+    @inlinable
     public func asyncLookup<Row: Sendable, Output: Sendable>(
         _ order: KeyedAsyncOrder = .keyOrdered(), timeout: Duration?, retry: AsyncRetry = .none,
         retriesMissing: Bool = false, cache: LookupCache? = nil, coalescing: Bool = true,
@@ -52,7 +54,8 @@ extension KeyedStream where Element: Codable {
                 onTimeout: onTimeout, lookup: { [try await lookup($0[0])] }, result: result))
     }
 
-    private func asyncStep<Request, Response, Output>(
+    @inlinable
+    func asyncStep<Request, Response, Output>(
         _ kind: String, name: String?, _ settings: AsyncSettings,
         _ plan: AsyncPlan<Element, Request, Response, Output>
     ) -> DataStream<Output> {

@@ -37,7 +37,8 @@ public struct ConcurrentCalls: AsyncCallExecutor {
     public func start(
         _ body: @escaping @Sendable () async -> Void, on time: any ProcessingTimeService
     ) -> AsyncCallHandle {
-        let task = Task(executorPreference: executor) { await body() }
+        // A preference costs something even if it is for none.
+        let task = executor.map { Task(executorPreference: $0) { await body() } } ?? Task { await body() }
         return AsyncCallHandle { task.cancel() }
     }
 }

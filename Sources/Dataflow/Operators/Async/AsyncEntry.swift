@@ -4,30 +4,31 @@
 import ThalwegBase
 
 /// An element from its entry to the departure of its results. Belongs to one task.
-final class AsyncEntry<Input, Request, Output> {
-    let input: Input
+@usableFromInline final class AsyncEntry<Input, Request, Output> {
+    @usableFromInline let input: Input
     /// Milliseconds of event time; `Int64.min` when it has none.
-    let time: Int64
-    let split: Int32
+    @usableFromInline let time: Int64
+    @usableFromInline let split: Int32
     /// Where it stands among the elements of the subtask.
-    let sequence: Int
+    @usableFromInline let sequence: Int
     /// When it is given up, in milliseconds of processing time.
-    let deadline: Int64
+    @usableFromInline let deadline: Int64
     /// The lane in which it keeps its place.
-    let lane: UInt64?
+    @usableFromInline let lane: UInt64?
     /// What became of it; nil while it waits.
-    var outcome: Result<[Output], any Error>?
+    @usableFromInline var outcome: Result<[Output], any Error>?
     /// The request that it waits for.
-    var fetch: Fetch<Input, Request, Output>?
+    @usableFromInline var fetch: Fetch<Input, Request, Output>?
     /// The next element of its lane.
-    var nextInLane: AsyncEntry?
+    @usableFromInline var nextInLane: AsyncEntry?
     /// Whether no element of its lane stands before it.
-    var isFirstInLane = true
-    var segment: EmissionSegment<AsyncEntry>?
+    @usableFromInline var isFirstInLane = true
+    @usableFromInline var segment: EmissionSegment<AsyncEntry>?
     /// Neighbours among the elements that wait, in order of their deadlines.
-    fileprivate(set) var later: AsyncEntry?
-    fileprivate(set) weak var earlier: AsyncEntry?
+    @usableFromInline var later: AsyncEntry?
+    @usableFromInline weak var earlier: AsyncEntry?
 
+    @inlinable
     init(
         _ input: Input, time: Int64, split: Int32, sequence: Int, deadline: Int64, lane: UInt64?
     ) {
@@ -41,15 +42,16 @@ final class AsyncEntry<Input, Request, Output> {
 }
 
 /// A request and the elements that wait for its response.
-final class Fetch<Input, Request, Output> {
-    let request: Request
+@usableFromInline final class Fetch<Input, Request, Output> {
+    @usableFromInline let request: Request
     /// Those without an outcome, in order of entry.
-    var waiters = Fifo<AsyncEntry<Input, Request, Output>>()
+    @usableFromInline var waiters = Fifo<AsyncEntry<Input, Request, Output>>()
     /// The calls made so far.
-    var attempts = 0
+    @usableFromInline var attempts = 0
     /// The call under way.
-    var call: Int?
+    @usableFromInline var call: Int?
 
+    @inlinable
     init(_ request: Request, for entry: AsyncEntry<Input, Request, Output>) {
         self.request = request
         waiters.append(entry)
@@ -57,17 +59,21 @@ final class Fetch<Input, Request, Output> {
 }
 
 /// The elements without an outcome, in order of entry, which is that of their deadlines: all have the same time-out.
-struct WaitingList<Input, Request, Output> {
-    typealias Entry = AsyncEntry<Input, Request, Output>
-    private(set) var first: Entry?
-    private var last: Entry?
+@usableFromInline struct WaitingList<Input, Request, Output> {
+    @usableFromInline typealias Entry = AsyncEntry<Input, Request, Output>
+    @usableFromInline var first: Entry?
+    @usableFromInline var last: Entry?
 
+    @inlinable init() {}
+
+    @inlinable
     mutating func append(_ entry: Entry) {
         entry.earlier = last
         if let last { last.later = entry } else { first = entry }
         last = entry
     }
 
+    @inlinable
     mutating func remove(_ entry: Entry) {
         let (earlier, later) = (entry.earlier, entry.later)
         if let earlier { earlier.later = later } else { first = later }
@@ -76,6 +82,7 @@ struct WaitingList<Input, Request, Output> {
     }
 
     /// Forgets everything, one by one: a long list must not be destroyed recursively.
+    @inlinable
     mutating func removeAll() {
         while let entry = first { remove(entry) }
     }

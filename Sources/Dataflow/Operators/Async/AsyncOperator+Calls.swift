@@ -6,6 +6,7 @@ import ThalwegOperator
 
 extension AsyncOperator {
     /// Asks for an element's response: of the cache, of a call under way for an equal request, or by a call.
+    @inlinable
     func request(for entry: Entry) throws {
         let request: Request
         do { request = try plan.request(entry.input) } catch {
@@ -31,7 +32,8 @@ extension AsyncOperator {
     }
 
     /// Makes a call, at once or together with others.
-    private func submit(_ fetch: Pending) {
+    @inlinable
+    func submit(_ fetch: Pending) {
         let batching = plan.settings.batching
         if batching.countMax == 1 {
             launch([fetch])
@@ -45,6 +47,7 @@ extension AsyncOperator {
         }
     }
 
+    @inlinable
     func launchForming() {
         formingDue = nil
         let fetches = forming
@@ -52,7 +55,8 @@ extension AsyncOperator {
         launch(fetches)
     }
 
-    private func launch(_ all: [Pending]) {
+    @inlinable
+    func launch(_ all: [Pending]) {
         // Elements may have been given up while their requests waited.
         let fetches = all.filter { !$0.waiters.isEmpty }
         guard !fetches.isEmpty else { return }
@@ -63,7 +67,7 @@ extension AsyncOperator {
             fetch.call = id
         }
         metrics.calls.add(1)
-        let (requests, call, mailbox) = (fetches.map(\.request), plan.call, mailbox)
+        let (requests, call, mailbox) = (fetches.map { $0.request }, plan.call, mailbox)
         let handle = plan.settings.executor.start(
             {
                 do {
@@ -80,6 +84,7 @@ extension AsyncOperator {
         }
     }
 
+    @inlinable
     func complete(_ message: CallMailbox<Response>.Message) throws {
         guard let call = calls.removeValue(forKey: message.call) else {
             metrics.lateCompletionsIgnored.add(1)
@@ -109,27 +114,31 @@ extension AsyncOperator {
         }
     }
 
-    private func complete(_ fetch: Pending, with response: Response) throws {
+    @inlinable
+    func complete(_ fetch: Pending, with response: Response) throws {
         if let isWorthRetrying = plan.isWorthRetrying, isWorthRetrying(response), willRetry(fetch) { return }
         table.keep(response, for: fetch.request, at: now)
         table.end(fetch)
         while let entry = fetch.waiters.popFirst() { try finish(entry, response) }
     }
 
-    private func complete(_ fetch: Pending, with error: any Error) throws {
+    @inlinable
+    func complete(_ fetch: Pending, with error: any Error) throws {
         if plan.settings.retry.isWorthIt(error), willRetry(fetch) { return }
         table.end(fetch)
         while let entry = fetch.waiters.popFirst() { try resolve(entry, .failure(error)) }
     }
 
-    private func finish(_ entry: Entry, _ response: Response) throws {
+    @inlinable
+    func finish(_ entry: Entry, _ response: Response) throws {
         try resolve(entry, Result { try plan.result(entry.input, response) })
     }
 
     // MARK: Once more
 
     /// Plans another call, if there may be one and somebody will still be waiting for it.
-    private func willRetry(_ fetch: Pending) -> Bool {
+    @inlinable
+    func willRetry(_ fetch: Pending) -> Bool {
         guard fetch.attempts < plan.settings.retry.attempts, let last = fetch.waiters.last else { return false }
         let (due, overflow) = now.addingReportingOverflow(plan.settings.retry.delay(after: fetch.attempts))
         guard !overflow && due < last.deadline else { return false }
@@ -137,6 +146,7 @@ extension AsyncOperator {
         return true
     }
 
+    @inlinable
     func resendDue() {
         while let fetch = retries.popDue(now) {
             guard !fetch.waiters.isEmpty else { continue }
@@ -148,6 +158,7 @@ extension AsyncOperator {
     // MARK: Too late
 
     /// Gives up the elements whose time is over.
+    @inlinable
     func expire() throws {
         while let entry = unresolved.first, entry.deadline <= now {
             metrics.timeouts.add(1)
@@ -166,6 +177,7 @@ extension AsyncOperator {
 
     /// The calls under way have a time-out of their own: elements that come for a request while a call hangs would
     /// share that for ever else. Those who still wait get another call.
+    @inlinable
     func giveUpHungCalls() {
         while let (id, deadline) = callDeadlines.first, deadline <= now {
             _ = callDeadlines.popFirst()
@@ -181,7 +193,7 @@ extension AsyncOperator {
     }
 
     /// When the oldest call under way has had time enough.
-    var nextCallDeadline: Int64? {
+    @inlinable var nextCallDeadline: Int64? {
         while let (id, deadline) = callDeadlines.first {
             if calls[id] != nil { return deadline }
             _ = callDeadlines.popFirst()
@@ -189,7 +201,7 @@ extension AsyncOperator {
         return nil
     }
 
-    private var timeoutError: ThalwegError {
+    @inlinable var timeoutError: ThalwegError {
         ThalwegError(
             .retry, "an asynchronous call took too long",
             detail: "no result within \(plan.settings.timeoutMilliseconds ?? 0) ms, all attempts together",
@@ -197,7 +209,8 @@ extension AsyncOperator {
     }
 
     /// Nobody waits for the request any more: a call for it alone is asked to end.
-    private func abandon(_ fetch: Pending) {
+    @inlinable
+    func abandon(_ fetch: Pending) {
         table.end(fetch)
         guard let id = fetch.call, var call = calls[id] else { return }
         call.live -= 1

@@ -31,6 +31,7 @@ extension AsyncOperator {
             }
     }
 
+    @usableFromInline
     func snapshot(into snapshot: inout OperatorSnapshot) throws {
         let held = held
         guard let keyHash = plan.keyHash else {
@@ -56,6 +57,7 @@ extension AsyncOperator {
             })
     }
 
+    @usableFromInline
     func declare(_ states: inout StateDeclarations) throws {
         states.add(
             try WantedState(
@@ -63,6 +65,7 @@ extension AsyncOperator {
     }
 
     /// Takes elements over as if they had just come; they enter before any new input, however many there are.
+    @usableFromInline
     func restore(from state: any RestoredState) throws {
         guard let stored = state.states.first(where: { $0.name == Self.stateName }) else { return }
         var mine: [AsyncInput<Input>] = []

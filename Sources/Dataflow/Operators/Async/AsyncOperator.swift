@@ -17,55 +17,64 @@ import ThalwegStorage
 public final class AsyncOperator<
     Input: Codable & Sendable, Request: Sendable, Response: Sendable, Output: Sendable
 > {
-    typealias Entry = AsyncEntry<Input, Request, Output>
-    typealias Pending = Fetch<Input, Request, Output>
+    @usableFromInline typealias Entry = AsyncEntry<Input, Request, Output>
+    @usableFromInline typealias Pending = Fetch<Input, Request, Output>
 
     /// What came in and found no room.
-    enum Arrival {
+    @usableFromInline enum Arrival {
         case element(Input, time: Int64, split: Int32)
         case signal(Signal)
     }
 
     /// A call under way.
-    struct Call {
-        let fetches: [Pending]
+    @usableFromInline struct Call {
+        @usableFromInline let fetches: [Pending]
         /// The fetches that somebody waits for.
-        var live: Int
-        let started: Int64
-        let handle: AsyncCallHandle
+        @usableFromInline var live: Int
+        @usableFromInline let started: Int64
+        @usableFromInline let handle: AsyncCallHandle
+
+        @inlinable
+        init(fetches: [Pending], live: Int, started: Int64, handle: AsyncCallHandle) {
+            self.fetches = fetches
+            self.live = live
+            self.started = started
+            self.handle = handle
+        }
     }
 
-    let plan: AsyncPlan<Input, Request, Response, Output>
-    let context: OperatorContext
-    let metrics: AsyncMetrics
-    let mailbox: CallMailbox<Response>
-    let table: RequestTable<Input, Request, Response, Output>
-    let codec: RecordCodec<AsyncInput<Input>>
-    let schema: RecordSchema
-    private let collector: Collector<Output>
-    private let errors: RecordErrorHandler
-    private let forward: (Signal) throws -> Void
+    @usableFromInline let plan: AsyncPlan<Input, Request, Response, Output>
+    @usableFromInline let context: OperatorContext
+    @usableFromInline let metrics: AsyncMetrics
+    @usableFromInline let mailbox: CallMailbox<Response>
+    @usableFromInline let table: RequestTable<Input, Request, Response, Output>
+    @usableFromInline let codec: RecordCodec<AsyncInput<Input>>
+    @usableFromInline let schema: RecordSchema
+    @usableFromInline let collector: Collector<Output>
+    @usableFromInline let errors: RecordErrorHandler
+    @usableFromInline let forward: (Signal) throws -> Void
 
-    var waiting = Fifo<Arrival>()
-    var queue = EmissionQueue<Input, Request, Output>()
-    var unresolved = WaitingList<Input, Request, Output>()
-    var calls: [Int: Call] = [:]
-    var callCount = 0
+    @usableFromInline var waiting = Fifo<Arrival>()
+    @usableFromInline var queue = EmissionQueue<Input, Request, Output>()
+    @usableFromInline var unresolved = WaitingList<Input, Request, Output>()
+    @usableFromInline var calls: [Int: Call] = [:]
+    @usableFromInline var callCount = 0
     /// By when calls have to have ended, in order; those that have ended before are passed over.
-    var callDeadlines = Fifo<(call: Int, deadline: Int64)>()
+    @usableFromInline var callDeadlines = Fifo<(call: Int, deadline: Int64)>()
     /// Requests that wait for others to share a call with, and until when.
-    var forming: [Pending] = []
-    var formingDue: Int64?
-    var retries = DueQueue<Pending>()
+    @usableFromInline var forming: [Pending] = []
+    @usableFromInline var formingDue: Int64?
+    @usableFromInline var retries = DueQueue<Pending>()
     /// When the next timer fires.
-    private var armed = Int64.max
+    @usableFromInline var armed = Int64.max
     /// Processing time, read once per turn.
-    private(set) var now = Int64.min
-    private var entered = 0
-    private(set) var hasEnded = false
-    private var owesFlush = false
-    private var isClosed = false
+    @usableFromInline var now = Int64.min
+    @usableFromInline var entered = 0
+    @usableFromInline var hasEnded = false
+    @usableFromInline var owesFlush = false
+    @usableFromInline var isClosed = false
 
+    @inlinable
     public init(_ plan: AsyncPlan<Input, Request, Response, Output>, in context: OperatorContext) throws {
         self.plan = plan
         self.context = context
@@ -82,6 +91,7 @@ public final class AsyncOperator<
 
     // MARK: What the runtime calls
 
+    @inlinable
     func process(_ batch: Batch<Input>) throws {
         context.metrics.recordsIn.add(batch.count)
         metrics.waiting.add(batch.count)
@@ -92,6 +102,7 @@ public final class AsyncOperator<
         _ = try work()
     }
 
+    @inlinable
     func signal(_ signal: Signal) throws {
         switch signal {
         case .barrier, .flush:
@@ -110,10 +121,11 @@ public final class AsyncOperator<
     }
 
     /// Whether there is no room for another element.
-    var isHeldUp: Bool { !waiting.isEmpty || queue.count >= plan.settings.capacity }
-    var isDrained: Bool { waiting.isEmpty && queue.isEmpty }
+    @inlinable var isHeldUp: Bool { !waiting.isEmpty || queue.count >= plan.settings.capacity }
+    @inlinable var isDrained: Bool { waiting.isEmpty && queue.isEmpty }
 
     /// Emits what is ready and lets in what waits; at the first pause the steps behind are told of it.
+    @inlinable
     func pump() throws -> Bool {
         if try work() {
             owesFlush = true
@@ -127,6 +139,7 @@ public final class AsyncOperator<
         return false
     }
 
+    @inlinable
     func close() {
         isClosed = true
         mailbox.close()
@@ -144,7 +157,8 @@ public final class AsyncOperator<
     // MARK: A turn
 
     /// Completions, departures and entries, until there is nothing to do.
-    private func work() throws -> Bool {
+    @inlinable
+    func work() throws -> Bool {
         now = context.processingTime.now
         var didWork = false
         var didStep = true
@@ -171,13 +185,15 @@ public final class AsyncOperator<
         return didWork
     }
 
+    @inlinable
     func takeCompletions() throws -> Bool {
         let messages = mailbox.take()
         for message in messages { try complete(message) }
         return !messages.isEmpty
     }
 
-    private func admit(_ arrival: Arrival) throws {
+    @inlinable
+    func admit(_ arrival: Arrival) throws {
         switch arrival {
         case .signal(let signal):
             if queue.isEmpty { try apply(signal) } else { queue.append(signal) }
@@ -201,6 +217,7 @@ public final class AsyncOperator<
     }
 
     /// Gives an element its outcome; only the first one counts.
+    @inlinable
     func resolve(_ entry: Entry, _ outcome: Result<[Output], any Error>) throws {
         guard entry.outcome == nil else { return }
         entry.outcome = outcome
@@ -211,12 +228,14 @@ public final class AsyncOperator<
         if case .failure(let error) = outcome, case .fail = plan.settings.policy { try reject(entry, error) }
     }
 
-    private func reject(_ entry: Entry, _ error: any Error) throws {
+    @inlinable
+    func reject(_ entry: Entry, _ error: any Error) throws {
         context.recordClock.time = entry.time
         try errors.handle(error, position: "record \(entry.sequence)", record: String(describing: entry.input))
     }
 
-    private func depart(_ departure: EmissionQueue<Input, Request, Output>.Departure) throws {
+    @inlinable
+    func depart(_ departure: EmissionQueue<Input, Request, Output>.Departure) throws {
         switch departure {
         case .signal(let signal): try apply(signal)
         case .element(let entry):
@@ -233,7 +252,8 @@ public final class AsyncOperator<
         }
     }
 
-    private func apply(_ signal: Signal) throws {
+    @inlinable
+    func apply(_ signal: Signal) throws {
         try collector.flush()
         try errors.flush()
         if case .watermark(let watermark) = signal {
@@ -246,7 +266,8 @@ public final class AsyncOperator<
     // MARK: Time
 
     /// Has the timer fire when something is due.
-    private func arm() {
+    @inlinable
+    func arm() {
         let deadline = unresolved.first?.deadline ?? .max
         let next = min(deadline, retries.nextTime ?? .max, formingDue ?? .max, nextCallDeadline ?? .max)
         guard next < armed else { return }
@@ -254,7 +275,8 @@ public final class AsyncOperator<
         context.processingTime.schedule(at: next) { [weak self] in try self?.onDue() }
     }
 
-    private func onDue() throws {
+    @inlinable
+    func onDue() throws {
         guard !isClosed else { return }
         now = context.processingTime.now
         if armed <= now { armed = .max }
@@ -270,6 +292,7 @@ public final class AsyncOperator<
 
 extension OperatorInstance {
     /// Wraps an operator with asynchronous calls.
+    @inlinable
     public convenience init<Input, Request, Response, Output>(
         async op: AsyncOperator<Input, Request, Response, Output>
     ) {

@@ -72,17 +72,18 @@ public struct AsyncSettings: Sendable {
 ///
 /// Only `call` runs elsewhere; all other closures run on the thread of the task.
 public struct AsyncPlan<Input: Sendable, Request: Sendable, Response: Sendable, Output: Sendable>: Sendable {
-    let settings: AsyncSettings
-    let request: @Sendable (Input) throws -> Request
-    let call: @Sendable ([Request]) async throws -> [Response]
-    var isWorthRetrying: (@Sendable (Response) -> Bool)?
-    let result: @Sendable (Input, Response) throws -> [Output]
-    let onTimeout: (@Sendable (Input) throws -> [Output])?
-    let makeTable: @Sendable () -> RequestTable<Input, Request, Response, Output>
+    @usableFromInline let settings: AsyncSettings
+    @usableFromInline let request: @Sendable (Input) throws -> Request
+    @usableFromInline let call: @Sendable ([Request]) async throws -> [Response]
+    @usableFromInline var isWorthRetrying: (@Sendable (Response) -> Bool)?
+    @usableFromInline let result: @Sendable (Input, Response) throws -> [Output]
+    @usableFromInline let onTimeout: (@Sendable (Input) throws -> [Output])?
+    @usableFromInline let makeTable: @Sendable () -> RequestTable<Input, Request, Response, Output>
     /// The stable hash of an element's key; nil in a stream without keys.
     public var keyHash: (@Sendable (Input) -> UInt64)?
 
     /// A plan whose calls take elements and give their results.
+    @inlinable
     public init(
         _ settings: AsyncSettings, retryIf isWorthRetrying: (@Sendable ([Output]) -> Bool)?,
         onTimeout: (@Sendable (Input) throws -> [Output])?,
@@ -100,6 +101,7 @@ public struct AsyncPlan<Input: Sendable, Request: Sendable, Response: Sendable, 
     /// A plan whose calls look up rows by key.
     ///
     /// - Throws: `ThalwegError(.job)` for a cache that makes no sense.
+    @inlinable
     public init<Row: Sendable>(
         _ settings: AsyncSettings, by request: @escaping @Sendable (Input) throws -> Request, retriesMissing: Bool,
         cache: LookupCache?, coalescing: Bool, onTimeout: (@Sendable (Input) throws -> [Output])?,

@@ -11,7 +11,7 @@ public struct AsyncRetry: Sendable {
     let firstDelay: Int64
     let delayMax: Int64
     let factor: Double
-    let isWorthIt: @Sendable (any Error) -> Bool
+    @usableFromInline let isWorthIt: @Sendable (any Error) -> Bool
 
     private init(
         attempts: Int, firstDelay: Duration, delayMax: Duration, factor: Double,
@@ -53,6 +53,7 @@ public struct AsyncRetry: Sendable {
     public static func mayPass(_ error: any Error) -> Bool { (error as? ThalwegError)?.kind == .retry }
 
     /// Milliseconds between the attempt of this number, from 1, and the next.
+    @usableFromInline
     func delay(after attempt: Int) -> Int64 {
         var delay = Double(firstDelay)
         for _ in 1..<max(1, attempt) where delay < Double(delayMax) { delay *= factor }

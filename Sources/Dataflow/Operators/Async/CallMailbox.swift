@@ -5,19 +5,23 @@ import Synchronization
 import ThalwegBase
 
 /// Results on their way from the threads of the calls to the task. The only thing the two sides share.
-final class CallMailbox<Response: Sendable>: Sendable {
-    typealias Message = (call: Int, result: Result<[Response], any Error>)
+@usableFromInline final class CallMailbox<Response: Sendable>: Sendable {
+    @usableFromInline typealias Message = (call: Int, result: Result<[Response], any Error>)
 
-    private struct Contents {
-        var messages: [Message] = []
-        var isClosed = false
+    @usableFromInline struct Contents {
+        @usableFromInline var messages: [Message] = []
+        @usableFromInline var isClosed = false
+
+        @inlinable init() {}
     }
-    private let contents = Guarded(Contents())
-    private let wake: @Sendable () -> Void
+    @usableFromInline let contents = Guarded(Contents())
+    @usableFromInline let wake: @Sendable () -> Void
 
+    @inlinable
     init(wake: @escaping @Sendable () -> Void) { self.wake = wake }
 
     /// Leaves a result, from any thread. After the operator has been closed nobody looks at it.
+    @inlinable
     func post(_ call: Int, _ result: Result<[Response], any Error>) {
         let isFirst = contents.withLock { contents in
             guard !contents.isClosed else { return false }
@@ -28,6 +32,7 @@ final class CallMailbox<Response: Sendable>: Sendable {
     }
 
     /// Takes what has been left so far.
+    @inlinable
     func take() -> [Message] {
         contents.withLock { contents in
             guard !contents.messages.isEmpty else { return [] }
@@ -36,6 +41,7 @@ final class CallMailbox<Response: Sendable>: Sendable {
         }
     }
 
+    @inlinable
     func close() {
         contents.withLock { contents in
             contents.isClosed = true

@@ -2,12 +2,15 @@
 //  Things to do when their time has come.
 
 /// A heap by time; what is due at the same time comes in the order in which it was added.
-struct DueQueue<Element> {
-    private var heap: [(time: Int64, order: Int, element: Element)] = []
-    private var added = 0
+@usableFromInline struct DueQueue<Element> {
+    @usableFromInline var heap: [(time: Int64, order: Int, element: Element)] = []
+    @usableFromInline var added = 0
 
-    var nextTime: Int64? { heap.first?.time }
+    @inlinable init() {}
 
+    @inlinable var nextTime: Int64? { heap.first?.time }
+
+    @inlinable
     mutating func add(_ element: Element, at time: Int64) {
         added += 1
         heap.append((time, added, element))
@@ -18,6 +21,7 @@ struct DueQueue<Element> {
         }
     }
 
+    @inlinable
     mutating func popDue(_ now: Int64) -> Element? {
         guard let first = heap.first, first.time <= now else { return nil }
         heap.swapAt(0, heap.count - 1)
@@ -34,9 +38,11 @@ struct DueQueue<Element> {
         }
     }
 
+    @inlinable
     mutating func removeAll() { heap = [] }
 
-    private func isBefore(_ one: Int, _ other: Int) -> Bool {
+    @inlinable
+    func isBefore(_ one: Int, _ other: Int) -> Bool {
         (heap[one].time, heap[one].order) < (heap[other].time, heap[other].order)
     }
 }

@@ -5,12 +5,14 @@ import ThalwegBase
 import ThalwegOperator
 
 /// The elements between two signals. Those that are ready leave in the order in which they became so.
-final class EmissionSegment<Entry> {
-    var ready = Fifo<Entry>()
+@usableFromInline final class EmissionSegment<Entry> {
+    @usableFromInline var ready = Fifo<Entry>()
     /// Elements that have not left.
-    var remaining = 0
+    @usableFromInline var remaining = 0
     /// What follows when all have left.
-    var signals = Fifo<Signal>()
+    @usableFromInline var signals = Fifo<Signal>()
+
+    @inlinable init() {}
 }
 
 /// Elements and signals in order of arrival, cut into segments by the signals (FLIP-12).
@@ -18,27 +20,30 @@ final class EmissionSegment<Entry> {
 /// Signals keep their place: a segment's elements leave before its signals, those of the next segment after them. In a
 /// segment elements leave as they become ready, elements of one lane in order. One lane for all makes everything
 /// ordered, no lanes make it unordered.
-struct EmissionQueue<Input, Request, Output> {
-    typealias Entry = AsyncEntry<Input, Request, Output>
+@usableFromInline struct EmissionQueue<Input, Request, Output> {
+    @usableFromInline typealias Entry = AsyncEntry<Input, Request, Output>
 
     /// What leaves next.
-    enum Departure {
+    @usableFromInline enum Departure {
         case element(Entry)
         case signal(Signal)
     }
 
-    private var segments = Fifo<EmissionSegment<Entry>>()
+    @usableFromInline var segments = Fifo<EmissionSegment<Entry>>()
     /// The last element of each lane.
-    private var lastInLane: [UInt64: Entry] = [:]
-    private var entries: [Int: Entry] = [:]
-    private var signalCount = 0
+    @usableFromInline var lastInLane: [UInt64: Entry] = [:]
+    @usableFromInline var entries: [Int: Entry] = [:]
+    @usableFromInline var signalCount = 0
+
+    @inlinable init() {}
 
     /// Places taken: elements, ready or not, and signals.
-    var count: Int { entries.count + signalCount }
-    var isEmpty: Bool { count == 0 }
+    @inlinable var count: Int { entries.count + signalCount }
+    @inlinable var isEmpty: Bool { count == 0 }
     /// The elements that have not left, in order of arrival.
-    var elements: [Entry] { entries.values.sorted { $0.sequence < $1.sequence } }
+    @inlinable var elements: [Entry] { entries.values.sorted { $0.sequence < $1.sequence } }
 
+    @inlinable
     mutating func append(_ entry: Entry) {
         if segments.last.map({ !$0.signals.isEmpty }) ?? true { segments.append(EmissionSegment()) }
         guard let segment = segments.last else { return }
@@ -53,6 +58,7 @@ struct EmissionQueue<Input, Request, Output> {
     }
 
     /// Adds a signal. A watermark directly behind another takes its place.
+    @inlinable
     mutating func append(_ signal: Signal) {
         if segments.isEmpty { segments.append(EmissionSegment()) }
         guard let segment = segments.last else { return }
@@ -66,6 +72,7 @@ struct EmissionQueue<Input, Request, Output> {
 
     /// The element has got its outcome: it, and those of its lane that waited for it alone, may leave when it is their
     /// segment's turn.
+    @inlinable
     mutating func resolved(_ entry: Entry) {
         guard entry.isFirstInLane else { return }
         var next: Entry? = entry
@@ -79,6 +86,7 @@ struct EmissionQueue<Input, Request, Output> {
     }
 
     /// Takes what may leave now; nil when it has to wait.
+    @inlinable
     mutating func next() -> Departure? {
         while let segment = segments.first {
             if let entry = segment.ready.popFirst() {
@@ -98,6 +106,7 @@ struct EmissionQueue<Input, Request, Output> {
     }
 
     /// Forgets everything, one by one: lanes are long lists that must not be destroyed recursively.
+    @inlinable
     mutating func removeAll() {
         for entry in entries.values { (entry.nextInLane, entry.segment, entry.fetch) = (nil, nil, nil) }
         self = EmissionQueue()
@@ -106,6 +115,7 @@ struct EmissionQueue<Input, Request, Output> {
 
 extension Signal {
     /// Whether this signal says all that the one before it did.
+    @inlinable
     func follows(_ last: Signal?) -> Bool {
         if case .watermark = self, case .watermark = last { return true }
         return false

@@ -2,22 +2,26 @@
 //  First in, first out.
 
 /// A queue over an array whose used front is given back from time to time.
-struct Fifo<Element> {
-    private var items: [Element?] = []
-    private var head = 0
+@usableFromInline struct Fifo<Element> {
+    @usableFromInline var items: [Element?] = []
+    @usableFromInline var head = 0
 
-    var count: Int { items.count - head }
-    var isEmpty: Bool { count == 0 }
-    var first: Element? { isEmpty ? nil : items[head] }
-    var last: Element? {
+    @inlinable init() {}
+
+    @inlinable var count: Int { items.count - head }
+    @inlinable var isEmpty: Bool { count == 0 }
+    @inlinable var first: Element? { isEmpty ? nil : items[head] }
+    @inlinable var last: Element? {
         get { isEmpty ? nil : items[items.count - 1] }
         set { if !isEmpty { items[items.count - 1] = newValue } }
     }
     /// What is queued, from the front.
-    var elements: [Element] { items[head...].compactMap { $0 } }
+    @inlinable var elements: [Element] { items[head...].compactMap { $0 } }
 
+    @inlinable
     mutating func append(_ element: Element) { items.append(element) }
 
+    @inlinable
     mutating func popFirst() -> Element? {
         guard head < items.count else { return nil }
         let element = items[head]
@@ -33,6 +37,7 @@ struct Fifo<Element> {
         return element
     }
 
+    @inlinable
     mutating func removeAll() {
         items = []
         head = 0

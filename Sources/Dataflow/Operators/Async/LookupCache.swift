@@ -9,9 +9,9 @@ public struct LookupCache: Sendable, Hashable {
     /// The most rows kept; the one that was not used for longest makes room.
     public let rowsMax: Int
     /// Milliseconds after which a row is asked for again, however often it is used.
-    let lifeAfterWrite: Int64?
+    @usableFromInline let lifeAfterWrite: Int64?
     /// Milliseconds without use after which a row is forgotten.
-    let lifeAfterAccess: Int64?
+    @usableFromInline let lifeAfterAccess: Int64?
     /// Whether it is also kept that there is no row.
     public let keepsMisses: Bool
 
@@ -29,6 +29,7 @@ public struct LookupCache: Sendable, Hashable {
         self.keepsMisses = keepsMisses
     }
 
+    @usableFromInline
     func check() throws(ThalwegError) {
         guard rowsMax >= 1, (lifeAfterWrite ?? 1) > 0, (lifeAfterAccess ?? 1) > 0 else {
             throw ThalwegError(
@@ -39,26 +40,37 @@ public struct LookupCache: Sendable, Hashable {
 }
 
 /// Rows by key, the least recently used first to go. Expired rows are found when they are asked for.
-struct RowCache<Key: Hashable, Row> {
-    private struct Node {
-        var key: Key
-        var row: Row
-        var written: Int64
-        var used: Int64
-        var newer: Int
-        var older: Int
+@usableFromInline struct RowCache<Key: Hashable, Row> {
+    @usableFromInline struct Node {
+        @usableFromInline var key: Key
+        @usableFromInline var row: Row
+        @usableFromInline var written: Int64
+        @usableFromInline var used: Int64
+        @usableFromInline var newer: Int
+        @usableFromInline var older: Int
+
+        @inlinable
+        init(key: Key, row: Row, written: Int64) {
+            self.key = key
+            self.row = row
+            self.written = written
+            used = written
+            (newer, older) = (-1, -1)
+        }
     }
 
-    private let settings: LookupCache
-    private var places: [Key: Int] = [:]
-    private var nodes: [Node] = []
-    private var newest = -1
-    private var oldest = -1
+    @usableFromInline let settings: LookupCache
+    @usableFromInline var places: [Key: Int] = [:]
+    @usableFromInline var nodes: [Node] = []
+    @usableFromInline var newest = -1
+    @usableFromInline var oldest = -1
 
+    @inlinable
     init(_ settings: LookupCache) { self.settings = settings }
 
-    var count: Int { places.count }
+    @inlinable var count: Int { places.count }
 
+    @inlinable
     mutating func row(of key: Key, at now: Int64) -> Row? {
         guard let place = places[key] else { return nil }
         let node = nodes[place]
@@ -69,13 +81,14 @@ struct RowCache<Key: Hashable, Row> {
         return node.row
     }
 
+    @inlinable
     mutating func keep(_ row: Row, for key: Key, at now: Int64) {
         let place: Int
         if let known = places[key] {
             place = known
         } else if nodes.count < settings.rowsMax {
             place = nodes.count
-            nodes.append(Node(key: key, row: row, written: now, used: now, newer: -1, older: -1))
+            nodes.append(Node(key: key, row: row, written: now))
             places[key] = place
             link(place)
             return
@@ -89,7 +102,8 @@ struct RowCache<Key: Hashable, Row> {
         moveToFront(place)
     }
 
-    private mutating func moveToFront(_ place: Int) {
+    @inlinable
+    mutating func moveToFront(_ place: Int) {
         guard place != newest else { return }
         let (newer, older) = (nodes[place].newer, nodes[place].older)
         if newer >= 0 { nodes[newer].older = older }
@@ -97,7 +111,8 @@ struct RowCache<Key: Hashable, Row> {
         link(place)
     }
 
-    private mutating func link(_ place: Int) {
+    @inlinable
+    mutating func link(_ place: Int) {
         (nodes[place].newer, nodes[place].older) = (-1, newest)
         if newest >= 0 { nodes[newest].newer = place } else { oldest = place }
         newest = place
