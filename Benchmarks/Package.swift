@@ -17,6 +17,7 @@ let package = Package(
             dependencies: [
                 .product(name: "Thalweg", package: "thalweg"),
                 .product(name: "ThalwegNexmark", package: "thalweg"),
+                .product(name: "ThalwegSavepoint", package: "thalweg"),
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ])
     ],

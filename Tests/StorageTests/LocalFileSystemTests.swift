@@ -36,6 +36,14 @@ import ThalwegTesting
         fails(.input) { _ = try disk.reopen(root + "/a/none", truncatedTo: 0) }
         fails(.input) { _ = try disk.byteCount(of: root + "/a/none") }
         fails(.input) { _ = try disk.names(in: root + "/none") }
+        // Whatever happens to one name leaves the other as it is.
+        let isLinked = disk.link(root + "/a/_x", to: root + "/a/z")
+        #expect(isLinked == (disk is LocalFileSystem))
+        if isLinked {
+            try write(try disk.create(root + "/a/z"), "other")
+            #expect(try disk.byteCount(of: root + "/a/_x") == 6)
+            try disk.removeFile(root + "/a/z")
+        }
         try disk.rename(root + "/a/_x", to: root + "/a/y")
         try disk.syncDirectory(root + "/a")
         try disk.removeFile(root + "/a/y")

@@ -17,7 +17,12 @@ struct PreparedCopy {
 extension SavepointWriter {
     /// Writes the copy into a directory that is not there yet. All its files lie in it: it may be moved.
     ///
-    /// - Throws: kind `input` when something is there, kind `corrupt` when the source is damaged; nothing is left then.
+    /// A copy without changes is compared with its checksums while it is made. Of one with changes the disk keeps a
+    /// file that stays as it is once, for both (hard links), where it can: a small change of a large snapshot costs
+    /// little, and damage in such a file is found by whoever reads it, or ``SavepointReader/verify()``.
+    ///
+    /// - Throws: kind `input` when something is there, kind `corrupt` when what is copied is damaged; nothing is left
+    ///   then.
     public func write(to path: String) throws {
         let copy = try prepare(to: path)
         do { try copy.complete() } catch {
@@ -155,7 +160,9 @@ extension SavepointWriter {
             let before = try source.snapshot.segment(file).footer.states
             let states = described(before)
             let anew = Set(before.indices.filter { isWrittenAnew(before[$0]) })
-            if anew.isEmpty, states == before { return try copy.take(file) }
+            if anew.isEmpty, states == before {
+                return try copy.take(file, isShared: changeNote != nil)
+            }
             return try copy.edit(file, states: states, leavingOut: anew, operators: renamed(file.operators))
         }
     }

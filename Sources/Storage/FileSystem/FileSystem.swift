@@ -26,6 +26,10 @@ public protocol FileSystem: Sendable {
     func create(_ path: String) throws(ThalwegError) -> any FileOutput
     /// Gives a file another name in the same directory at once, durably, replacing what bore it.
     func rename(_ path: String, to newPath: String) throws(ThalwegError)
+    /// Gives a file a second name: whoever removes one leaves the other. Only for files that are never written again.
+    ///
+    /// - Returns: false when this file system cannot, or not between these places.
+    func link(_ path: String, to newPath: String) -> Bool
     /// Removes a file if it is there.
     func remove(_ path: String)
     /// What bears a name other than a plain file, a directory or nothing: a device, a pipe, a link; nil for those.
@@ -61,6 +65,8 @@ public protocol FileSystem: Sendable {
 }
 
 extension FileSystem {
+    public func link(_ path: String, to newPath: String) -> Bool { false }
+
     public func specialFile(_ path: String) -> String? { nil }
 
     public func isDirectory(_ path: String) -> Bool { false }

@@ -92,6 +92,9 @@ public struct LocalFileSystem: FileSystem {
 
     public func create(_ path: String) throws(ThalwegError) -> any FileOutput {
         try makeDirectories(above: path)
+        var status = stat()
+        // What bears another name too stays as it is there.
+        if lstat(path, &status) == 0, status.st_mode & S_IFMT == S_IFREG, status.st_nlink > 1 { unlink(path) }
         let descriptor = Glibc.open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
         guard descriptor >= 0 else { throw Self.failure(errno, "create", path) }
         return LocalFileOutput(descriptor: descriptor, path: path)
@@ -130,6 +133,8 @@ public struct LocalFileSystem: FileSystem {
         // The new name must survive a loss of power too.
         try syncDirectory(Self.split(newPath).directory)
     }
+
+    public func link(_ path: String, to newPath: String) -> Bool { Glibc.link(path, newPath) == 0 }
 
     public func syncFile(_ path: String) throws(ThalwegError) {
         let descriptor = Glibc.open(path, O_RDONLY | O_CLOEXEC)

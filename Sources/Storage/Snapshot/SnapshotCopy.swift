@@ -62,8 +62,16 @@ public final class SnapshotCopy {
     // MARK: Files
 
     /// Copies a file byte for byte, and compares it with its checksum on the way.
-    public func take(_ file: SegmentFile) throws -> SegmentFile {
+    ///
+    /// - Parameter isShared: whether the disk may keep it once, under both names. It is not read then: what is damaged
+    ///   in it is found by whoever reads it.
+    public func take(_ file: SegmentFile, isShared: Bool = false) throws -> SegmentFile {
         let from = source.location(file)
+        if isShared {
+            let name = newName(of: file.path)
+            if fileSystem.link(from, to: path + "/" + name) { return file.at(listed(name)) }
+            names.remove(name)
+        }
         let input = try fileSystem.open(from)
         return try write(at: file.path) { output, _ in
             let checksum = RunningChecksum()
@@ -129,10 +137,10 @@ public final class SnapshotCopy {
     private func write<Result: SegmentFileResult>(
         at suggestion: String, _ body: (any FileOutput, String) throws -> Result
     ) throws -> Result {
-        let name = newName(String(suggestion.split(separator: "/").last ?? "segment"))
+        let name = newName(of: suggestion)
         let output = try fileSystem.create(path + "/" + name)
         defer { output.close() }
-        let listed = CheckpointStore.directoryName(source.metadata.checkpoint) + "/" + name
+        let listed = listed(name)
         let result = try body(output, listed)
         guard result.isThere else {
             try fileSystem.removeFile(path + "/" + name)
@@ -142,8 +150,13 @@ public final class SnapshotCopy {
         return result.at(listed)
     }
 
+    private func listed(_ name: String) -> String {
+        CheckpointStore.directoryName(source.metadata.checkpoint) + "/" + name
+    }
+
     /// Files of several directories come together here.
-    private func newName(_ name: String) -> String {
+    private func newName(of path: String) -> String {
+        let name = String(path.split(separator: "/").last ?? "segment")
         let ending = ".segment"
         let stem = name.hasSuffix(ending) ? String(name.dropLast(ending.count)) : name
         var unused = stem + ending

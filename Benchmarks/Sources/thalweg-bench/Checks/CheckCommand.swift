@@ -10,7 +10,8 @@ struct CheckCommand: AsyncParsableCommand {
         commandName: "check", abstract: "Measure what side outputs and hand-over between operators cost.",
         subcommands: [
             AsyncCheck.self, CheckpointCheck.self, TimeToLiveCheck.self, UnionCheck.self, CancelCheck.self,
-            RunCheck.self, StateCheck.self, TiersCheck.self, PanesCheck.self,
+            RunCheck.self, StateCheck.self, TiersCheck.self, PanesCheck.self, SnapshotsCheck.self, StopCheck.self,
+            FailuresCheck.self, TimeToLiveCostCheck.self,
         ])
 
     @Option(help: "How many events.")
