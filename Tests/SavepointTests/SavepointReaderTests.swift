@@ -103,6 +103,18 @@ import ThalwegSavepoint
         #expect(error?.kind == .job)
     }
 
+    @Test func pathsThatAreNotThere() async throws {
+        let disk = MemoryFileSystem(["out/part-0.csv": "x"])
+        for (path, primary) in [
+            ("nowhere", "no such file or directory"), ("out/none", "no such file or directory"),
+            ("out", "there is no complete snapshot"),
+        ] {
+            let error = #expect(throws: ThalwegError.self) { try SavepointReader(path, fileSystem: disk) }
+            #expect(error?.kind == .input && error?.primary == primary, "\(path): \(error as Any)")
+            #expect(error?.detail?.contains(path) == true && error?.hint != nil)
+        }
+    }
+
     @Test func namesThatAreNotThere() async throws {
         let reader = try await snapshot().reader
         let error = #expect(throws: ThalwegError.self) { try reader.state("sen", in: "memory") }
@@ -124,6 +136,7 @@ import ThalwegSavepoint
                 do {
                     let found = try SavepointReader("checkpoints", fileSystem: job.disk).verify()
                     #expect(found.count == 1 && found[0].detail?.contains(file.path) == true)
+                    #expect(found[0].hint?.contains("there is no earlier intact checkpoint") == true, "\(found)")
                 } catch let error as ThalwegError {
                     // The footer is read when the snapshot is opened.
                     #expect(error.kind == .corrupt && error.detail?.contains(file.path) == true)
@@ -143,6 +156,15 @@ import ThalwegSavepoint
         #expect(catalog.items.filter(\.isLatest).map(\.path) == [reader.path])
         #expect(catalog.items.first { $0.name == "copy" }?.condition == .complete)
         #expect(catalog.items.first { $0.name == "chk-99" }?.condition == .incomplete)
+        // A directory with files of others is no checkpoint that was never completed.
+        var metadata = reader.metadata
+        metadata.checkpoint = 97
+        metadata.files[0].path = "chk-98/map-0.segment"
+        job.disk["checkpoints/chk-98/map-0.segment"] = job.disk["checkpoints/" + reader.metadata.files[0].path]
+        try CheckpointStore(root: "checkpoints", fileSystem: job.disk).complete(metadata)
+        let shared = try SavepointCatalog("checkpoints", fileSystem: job.disk)
+        #expect(shared.items.first { $0.name == "chk-98" }?.condition == .referenced)
+        #expect(shared.items.first { $0.name == "chk-99" }?.condition == .incomplete)
         job.disk[reader.path + "/_metadata"] = [1]
         let damaged = try SavepointCatalog("checkpoints", fileSystem: job.disk)
         let item = try #require(damaged.items.first { $0.path == reader.path })

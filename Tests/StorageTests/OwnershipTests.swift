@@ -62,9 +62,11 @@ import ThalwegTesting
     }
 
     /// What a directory must hold: each snapshot's metadata and the files that they refer to, and nothing else.
-    private func check(_ disk: MemoryFileSystem, _ root: String, _ place: String) throws {
+    private func check(
+        _ disk: MemoryFileSystem, _ root: String, _ place: String, and others: Set<String> = []
+    ) throws {
         let store = CheckpointStore(root: root, fileSystem: disk)
-        var expected: Set<String> = []
+        var expected = others
         for listing in try store.list() {
             let snapshot = try store.load(listing.path)
             try snapshot.verify()
@@ -158,6 +160,50 @@ import ThalwegTesting
         #expect(throws: ThalwegError.self) {
             try CheckpointStore(root: "none", fileSystem: disk).prune(keeping: 1)
         }
+    }
+
+    /// A job has gone back before what is damaged: that can be given up, with the files that only it needs.
+    @Test func whatIsDamagedCanBeGivenUp() throws {
+        let disk = MemoryFileSystem()
+        let store = try store(disk)
+        let three = try write(store, 3, files: 2)
+        try write(store, 4, files: 2, sharing: [three.files[0]])
+        disk["ck/chk-4/_metadata"]?[3] ^= 1
+        // Nobody has gone back yet.
+        var before = disk.paths
+        let early = #expect(throws: ThalwegError.self) { try store.prune(keeping: 1, givesUpDamaged: true) }
+        #expect(early?.kind == .corrupt && early?.hint?.contains("--from chk-3") == true, "\(early as Any)")
+        try store.noteStart(from: try store.load("chk-3"), repeatsOutput: true)
+        #expect(throws: ThalwegError.self) { try store.prune(keeping: 1) }
+        before = disk.paths
+        let trial = try store.prune(keeping: 1, givesUpDamaged: true, isTrial: true)
+        #expect(trial.damaged == ["chk-4"] && trial.files.count == 2 && disk.paths == before)
+        #expect(try store.prune(keeping: 1, givesUpDamaged: true) == trial)
+        #expect(try numbers(store) == [3] && !disk.paths.contains { $0.contains("chk-4") })
+        try store.load("chk-3").verify()
+        // The next checkpoint of the run that went back is its newest, though the numbers before are free again.
+        #expect(try store.highestNumber == 4 && store.loadLatest()?.metadata.checkpoint == 3)
+        try write(store, 5)
+        #expect(try store.loadLatest()?.metadata.checkpoint == 5)
+        try check(disk, "ck", "at the end", and: ["ck/_start"])
+    }
+
+    /// Data is damaged too when only its checksums tell, but what the job would go on from is not given up.
+    @Test func whatLatestStandsForIsNotGivenUp() throws {
+        let disk = MemoryFileSystem()
+        let store = try store(disk)
+        for checkpoint in 1...3 as ClosedRange<Int64> { try write(store, checkpoint) }
+        func damage(_ name: String) { disk["ck/\(name)/op-0.segment"]?[9] ^= 1 }
+        damage("chk-3")
+        let before = disk.paths
+        let error = #expect(throws: ThalwegError.self) { try store.prune(keeping: 5, givesUpDamaged: true) }
+        #expect(error?.kind == .corrupt && error?.detail == "ck/chk-3", "\(error as Any)")
+        #expect(error?.hint?.contains("--from chk-2 --repeat-output") == true && disk.paths == before)
+        damage("chk-3")
+        damage("chk-1")
+        let report = try store.prune(keeping: 5, givesUpDamaged: true)
+        #expect(report.damaged == ["chk-1"] && report.kept == [2, 3] && report.checkpoints.isEmpty)
+        try check(disk, "ck", "at the end")
     }
 
     /// While a job is at work its checkpoint under way has files that nothing refers to yet.

@@ -12,13 +12,15 @@ public struct SavepointCatalog: Sendable {
             case complete
             /// Without metadata: it counts as none.
             case incomplete
+            /// No snapshot of its own: files that others in the directory refer to.
+            case referenced
             /// With the file and the reason.
             case damaged(String)
         }
 
         public let name: String
         public let path: String
-        public let condition: Condition
+        public internal(set) var condition: Condition
         public let metadata: SnapshotMetadata?
         /// Whether `--from latest` starts from it.
         public internal(set) var isLatest = false
@@ -53,6 +55,15 @@ public struct SavepointCatalog: Sendable {
             } else if name.hasPrefix("chk-"), Int64(name.dropFirst(4)) != nil {
                 items.append(Item(name: name, path: path, condition: .incomplete, metadata: nil))
             }
+        }
+        // While a damaged one lies there it is not known what that refers to.
+        let owners = items.reduce(into: Set<Substring>()) { owners, item in
+            guard let metadata = item.metadata else { return }
+            owners.formUnion(metadata.files.compactMap { $0.path.split(separator: "/").first })
+        }
+        for index in items.indices
+        where items[index].condition == .incomplete && owners.contains(items[index].name[...]) {
+            items[index].condition = .referenced
         }
         self.items = items.sorted {
             ($0.metadata?.timeMilliseconds ?? .max, $0.number, $0.name)

@@ -17,11 +17,18 @@ extension SavepointReader {
             try Self.collect(&found) { try snapshot.verify(file) }
         }
         // What lies in damaged files has been named.
-        guard found.isEmpty else { return found }
-        for known in operators {
-            for state in known.states { try Self.collect(&found) { try verify(state.descriptor) } }
+        if found.isEmpty {
+            for known in operators {
+                for state in known.states { try Self.collect(&found) { try verify(state.descriptor) } }
+            }
         }
-        return found
+        guard !found.isEmpty else { return [] }
+        let advice = CheckpointStore(root: ".", fileSystem: snapshot.fileSystem).adviceAfterDamage(of: snapshot)
+        return found.map { error in
+            var error = error
+            error.hint = advice
+            return error
+        }
     }
 
     private static func collect(_ found: inout [ThalwegError], _ body: () throws -> Void) throws {
@@ -45,8 +52,7 @@ extension SavepointReader {
                 throw ThalwegError(
                     .corrupt, "a stored key lies in the wrong key group",
                     detail: "operator \"\(state.operatorName)\", state \"\(state.name)\", "
-                        + "key \(entry.key?.json ?? "?"): key group \(group) of \(maxParallelism)",
-                    hint: "bring the snapshot back from a copy")
+                        + "key \(entry.key?.json ?? "?"): key group \(group) of \(maxParallelism)")
             }
         }
     }

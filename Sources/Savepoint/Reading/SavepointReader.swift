@@ -40,12 +40,15 @@ public struct SavepointReader: Sendable {
     let states: [String: RestoredSnapshotState]
 
     /// - Parameter path: of a snapshot or its `_metadata`; of a directory of checkpoints, whose newest is taken.
-    /// - Throws: kind `input` when there is none, kind `corrupt` when it is damaged.
+    /// - Throws: kind `input` when there is no such path, or no snapshot there; kind `corrupt` when it is damaged.
     public init(_ path: String, fileSystem: any FileSystem = LocalFileSystem()) throws {
         let snapshot: Snapshot
         do {
             snapshot = try CheckpointStore(root: ".", fileSystem: fileSystem).load(path)
         } catch let error as ThalwegError where error.kind == .input && error.cause == nil {
+            guard fileSystem.isDirectory(path) || (try? fileSystem.byteCount(of: path)) != nil else {
+                throw ThalwegError(.input, "no such file or directory", detail: path, hint: "check the path")
+            }
             throw ThalwegError(
                 .input, "there is no complete snapshot", detail: error.detail ?? path,
                 hint: "give the directory of a snapshot, such as checkpoints/chk-7")

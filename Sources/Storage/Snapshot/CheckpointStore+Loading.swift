@@ -33,9 +33,10 @@ extension CheckpointStore {
         try checkpoints().last { try $0 > checkpoint ?? -1 && isComplete($0) && isSavepoint($0) }
     }
 
-    /// The highest number of a directory, of a complete checkpoint or of one whose files others refer to.
+    /// The highest number of a directory, of a complete checkpoint or of one whose files others refer to, or of those
+    /// that were there when the last run went back: numbers below it would be taken for those of the run before.
     public var highestNumber: Int64? {
-        get throws { try checkpoints().last }
+        get throws { [try checkpoints().last, (try? startRecord())?.base].compactMap(\.self).max() }
     }
 
     /// The snapshot to start from.
@@ -158,7 +159,7 @@ extension CheckpointStore {
     }
 
     /// What to do about a damaged checkpoint: the newest intact one before it, if there is one.
-    private func earlierHint(than path: String, in parent: String) -> String {
+    func earlierHint(than path: String, in parent: String) -> String {
         let store = CheckpointStore(root: parent, fileSystem: fileSystem)
         let number = path.split(separator: "/").last.flatMap { Self.checkpoint(ofDirectory: String($0)) } ?? .max
         let listed = (try? store.list()) ?? []

@@ -13,6 +13,8 @@ public struct PruneReport: Sendable, Hashable {
     public internal(set) var byteCount: Int64 = 0
     /// Complete checkpoints that stay, by number.
     public internal(set) var kept: [Int64] = []
+    /// Damaged snapshots, by the name of their directories.
+    public internal(set) var damaged: [String] = []
 }
 
 extension CheckpointStore {
@@ -21,24 +23,35 @@ extension CheckpointStore {
     ///
     /// - Parameters:
     ///   - count: how many of the job's checkpoints stay.
+    ///   - givesUpDamaged: whether damaged snapshots go too, whoever owns them, with the files that only they needed.
+    ///     Not one that `latest` stands for: a job has to have gone back before it.
     ///   - isTrial: whether nothing is removed.
     /// - Throws: kind `retry` while a job writes here; kind `corrupt` when a snapshot cannot be read, as it is not
-    ///   known then what it refers to; nothing has been removed.
-    public func prune(keeping count: Int, isTrial: Bool = false) throws -> PruneReport {
+    ///   known then what it refers to, unless such ones are given up; nothing has been removed.
+    public func prune(
+        keeping count: Int, givesUpDamaged: Bool = false, isTrial: Bool = false
+    ) throws -> PruneReport {
         guard fileSystem.isDirectory(root) else {
             throw ThalwegError(.input, "there is no such directory", detail: root, hint: "check the path")
         }
         // A checkpoint under way has files that nothing refers to yet.
         let lock = isTrial ? nil : try lockRoot(for: "a prune")
         defer { lock?.release() }
-        let snapshots = try allMetadata()
+        let damaged = givesUpDamaged ? try damagedNames() : []
+        let snapshots = try allMetadata(except: damaged)
         let latest = try loadLatest()?.path
+        if let latest, damaged.contains(where: { root + "/" + $0 == latest }) {
+            throw ThalwegError(
+                .corrupt, "nothing is removed, as the job would go on from a damaged snapshot", detail: latest,
+                hint: earlierHint(than: latest, in: root))
+        }
         let complete = snapshots.compactMap { name, metadata in
             Self.checkpoint(ofDirectory: name).map { (number: $0, metadata: metadata) }
         }.sorted { $0.number > $1.number }
         let own = complete.filter { $0.metadata.owner == .job }
         let going = own.dropFirst(max(0, count)).map(\.number).filter { directory($0) != latest }
         var report = PruneReport()
+        report.damaged = damaged.sorted()
         report.checkpoints = going.sorted()
         report.kept = complete.map(\.number).filter { !going.contains($0) }.sorted()
         var referenced: Set<String> = []
@@ -46,16 +59,16 @@ extension CheckpointStore {
             referenced.formUnion(Self.listedPaths(metadata, in: name))
         }
         if !isTrial {
-            for number in going {
+            for name in going.map(Self.directoryName) + report.damaged {
                 // First, and durably: a checkpoint that lost a file must not look complete.
-                try fileSystem.removeFile(directory(number) + "/" + Self.metadataName)
-                try fileSystem.syncDirectory(directory(number))
+                try fileSystem.removeFile(root + "/" + name + "/" + Self.metadataName)
+                try fileSystem.syncDirectory(root + "/" + name)
             }
         }
-        for number in try checkpoints() {
-            let isOver = try !isComplete(number) || report.checkpoints.contains(number)
-            try removeUnreferenced(
-                in: Self.directoryName(number), isOver: isOver, referenced, isTrial: isTrial, into: &report)
+        let names = try checkpoints().map(Self.directoryName)
+        for name in names + report.damaged.filter({ !names.contains($0) }) {
+            let isKept = snapshots[name] != nil && !going.contains { Self.directoryName($0) == name }
+            try removeUnreferenced(in: name, isOver: !isKept, referenced, isTrial: isTrial, into: &report)
         }
         if fileSystem.isDirectory(root + "/" + Self.runDirectory) {
             try removeUnreferenced(
@@ -66,10 +79,10 @@ extension CheckpointStore {
     }
 
     /// The metadata of every snapshot in the directory, by the name of its own, renamed ones and copies too.
-    private func allMetadata() throws -> [String: SnapshotMetadata] {
+    private func allMetadata(except damaged: Set<String>) throws -> [String: SnapshotMetadata] {
         var found: [String: SnapshotMetadata] = [:]
         var damages: [ThalwegError] = []
-        for name in try snapshotNames() {
+        for name in try snapshotNames() where !damaged.contains(name) {
             do { found[name] = try readMetadata(root + "/" + name) } catch let error as ThalwegError {
                 guard error.kind == .corrupt else { throw error }
                 damages.append(error)
@@ -79,7 +92,24 @@ extension CheckpointStore {
             throw ThalwegError(
                 .corrupt, "nothing is removed, as it is not known what damaged snapshots refer to",
                 detail: damages.compactMap(\.detail).joined(separator: "; "),
-                hint: "bring the metadata back from a copy, or remove these snapshots by hand first")
+                hint: "bring the metadata back from a copy, or give these snapshots up: thalweg state prune --damaged")
+        }
+        return found
+    }
+
+    /// The snapshots from which nothing can be restored: with metadata that cannot be read, with files that are not
+    /// there in full, or with files whose checksums differ.
+    private func damagedNames() throws -> Set<String> {
+        var found: Set<String> = []
+        for name in try snapshotNames() {
+            let path = root + "/" + name
+            do {
+                let snapshot = Snapshot(try readMetadata(path), path: path, root: root, fileSystem: fileSystem)
+                try snapshot.checkFiles()
+                try snapshot.verify()
+            } catch let error as ThalwegError where error.kind == .corrupt {
+                found.insert(name)
+            }
         }
         return found
     }

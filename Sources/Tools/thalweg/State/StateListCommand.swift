@@ -7,7 +7,9 @@ import ThalwegSavepoint
 
 struct StateListCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "ls", abstract: "List the snapshots in a directory, the oldest first.")
+        commandName: "ls", abstract: "List the snapshots in a directory, the oldest first.",
+        discussion: "A snapshot is complete, incomplete (it counts as none, and its files go at the next start) or "
+            + "damaged. What is referenced is no snapshot: a directory with files that others need.")
 
     @Argument(help: "A directory of checkpoints, savepoints or copies.")
     var directory: String
@@ -17,6 +19,8 @@ struct StateListCommand: ParsableCommand {
         let catalog = try SavepointCatalog(directory)
         if style.json {
             for item in catalog.items { print(item.value.json) }
+        } else if catalog.items.isEmpty {
+            print("there are no snapshots in \(directory)")
         } else {
             var table = TextTable([
                 "snapshot", "kind", "state", "owner", "time (UTC)", "bytes", "parallelism", "job",
@@ -46,6 +50,7 @@ extension SavepointCatalog.Item {
         switch condition {
         case .complete: "complete"
         case .incomplete: "incomplete"
+        case .referenced: "referenced"
         case .damaged: "damaged"
         }
     }

@@ -39,6 +39,7 @@ struct StateVerifyCommand: ParsableCommand {
                 DynamicValue.object([
                     ("what", .string(error.primary)), ("where", .string(error.detail ?? "")),
                     ("cause", .string((error.cause as? ThalwegError)?.description ?? "")),
+                    ("hint", .string(error.hint ?? "")),
                 ])
             }
             print(
@@ -48,7 +49,7 @@ struct StateVerifyCommand: ParsableCommand {
                 ]).json)
             return
         }
-        for error in found { print(error.description) }
+        for error in found { print("Error: \(error.description)") }
         if let reader, found.isEmpty {
             print(
                 "\(path) is intact: \(reader.metadata.files.count) files, \(reader.metadata.byteCount) bytes, "

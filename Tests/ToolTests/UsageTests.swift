@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+//  What the tool says to who uses it wrongly: the cause and the way out, and never nothing.
+
+import Foundation
+import Testing
+
+@Suite struct UsageTests {
+    /// An empty folder; `@` in arguments stands for it.
+    private final class Stage {
+        let folder = NSTemporaryDirectory() + "thalweg-\(UUID().uuidString)"
+
+        init() throws { try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true) }
+
+        deinit { try? FileManager.default.removeItem(atPath: folder) }
+
+        func run(_ arguments: String...) throws -> (code: Int32, output: String) {
+            try Built.tool.run(arguments.map { $0.replacing("@", with: folder) })
+        }
+
+        /// Runs a query; nothing but its own options is of interest.
+        func query(_ name: String = "q0", _ options: String...) throws -> (code: Int32, output: String) {
+            try Built.tool.run(
+                ["nexmark", "run", "--query", name] + options.map { $0.replacing("@", with: folder) })
+        }
+
+        var contents: [String] { ((try? FileManager.default.subpathsOfDirectory(atPath: folder)) ?? []).sorted() }
+
+        func remove(_ name: String) throws { try FileManager.default.removeItem(atPath: folder + "/" + name) }
+    }
+
+    // MARK: Looking into snapshots
+
+    @Test func snapshotsThatAreNotThere() throws {
+        let stage = try Stage()
+        for command in ["show", "verify"] {
+            let (code, output) = try stage.run("state", command, "@/nowhere")
+            #expect(code == 1 && output.contains("no such file or directory: \(stage.folder)/nowhere"), "\(output)")
+        }
+        let (code, output) = try stage.run("state", "ls", "@")
+        #expect(code == 0 && output == "there are no snapshots in \(stage.folder)\n", "\(output)")
+    }
+
+    /// A damaged checkpoint: what is said of it, how the job goes back, and how it is got rid of.
+    @Test func aDamagedCheckpointIsGivenUp() throws {
+        let stage = try Stage()
+        func run(_ more: String...) throws -> (code: Int32, output: String) {
+            try Built.tool.run(
+                ["nexmark", "run", "--query", "q4", "--events", "3000", "--checkpoint-dir", stage.folder + "/ck"] + more
+            )
+        }
+        #expect(try run("--retain", "5").code == 0)
+        #expect(try run("--retain", "5", "--from", "latest").code == 0)
+        let list = try stage.run("state", "ls", "@/ck", "--json").output
+        let names = try list.split(separator: "\n").map { line in
+            try #require(try JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any])
+        }.filter { $0["state"] as? String == "complete" }.compactMap { $0["name"] as? String }
+        try #require(names.count >= 2, "\(list)")
+        let (earlier, newest) = (names[names.count - 2], names[names.count - 1])
+        let file = stage.folder + "/ck/\(newest)/_metadata"
+        var bytes = try Data(contentsOf: URL(fileURLWithPath: file))
+        bytes[bytes.count / 2] ^= 1
+        try bytes.write(to: URL(fileURLWithPath: file))
+        let verified = try stage.run("state", "verify", "@/ck/\(newest)")
+        #expect(verified.code == 1 && verified.output.hasPrefix("Error: a snapshot is damaged"), "\(verified.output)")
+        #expect(
+            verified.output.contains("--from \(stage.folder)/ck/\(earlier) --repeat-output"), "\(verified.output)")
+        let refused = try stage.run("state", "prune", "@/ck", "--keep", "5", "--damaged")
+        #expect(refused.code == 1 && refused.output.contains("--from \(earlier) --repeat-output"), "\(refused.output)")
+        let back = try run("--retain", "5", "--from", earlier, "--repeat-output")
+        #expect(back.code == 0, "\(back.output)")
+        let closed = try stage.run("state", "prune", "@/ck", "--keep", "5")
+        #expect(closed.code == 1 && closed.output.contains("thalweg state prune --damaged"), "\(closed.output)")
+        let pruned = try stage.run("state", "prune", "@/ck", "--keep", "5", "--damaged")
+        #expect(
+            pruned.code == 0 && pruned.output.contains("\(newest) is given up, as it is damaged"), "\(pruned.output)")
+        #expect(!FileManager.default.fileExists(atPath: stage.folder + "/ck/\(newest)"), "\(stage.contents)")
+        #expect(try stage.run("state", "verify", "@/ck").code == 0)
+        #expect(try run("--from", "latest").code == 0)
+    }
+}
