@@ -184,8 +184,11 @@ public final class JobExecution: Sendable {
             graph, settings, clock: scheduler.clock, metrics: metrics, job: link, wakers: wakers)
         defer {
             // While a disk holds up what the job has left, no other run may begin beside it.
-            let lock = master.lock
-            Self.whenDone(background) { lock?.release() }
+            let (lock, made) = (master.lock, master.madeDirectories)
+            Self.whenDone(background) {
+                if lock != nil { store?.withdraw(made) }
+                lock?.release()
+            }
         }
         try master.start()
         begin(link)

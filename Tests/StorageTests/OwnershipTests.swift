@@ -206,6 +206,23 @@ import ThalwegTesting
         try check(disk, "ck", "at the end")
     }
 
+    /// A start that was refused leaves no directory that it has made, and none of somebody else's behind.
+    @Test func whatWasMadeIsTakenAway() throws {
+        let disk = MemoryFileSystem(["there/file": "x"])
+        let store = CheckpointStore(root: "there/a/b", fileSystem: disk)
+        let made = store.missingDirectories
+        #expect(made == ["there/a/b", "there/a"] && store.place == "/there/a/b")
+        try store.prepare()
+        #expect(disk.isDirectory("there/a/b") && store.missingDirectories.isEmpty)
+        disk["there/a/other"] = [1]
+        store.withdraw(made)
+        #expect(!disk.isDirectory("there/a/b") && disk.isDirectory("there/a"))
+        try store.prepare()
+        try write(store, 1)
+        store.withdraw(made)
+        #expect(try numbers(store) == [1])
+    }
+
     /// While a job is at work its checkpoint under way has files that nothing refers to yet.
     @Test func notWhileAJobIsAtWork() throws {
         let disk = MemoryFileSystem()

@@ -28,6 +28,33 @@ import Testing
         func remove(_ name: String) throws { try FileManager.default.removeItem(atPath: folder + "/" + name) }
     }
 
+    // MARK: Starts
+
+    /// The output is there, its checkpoints are not: the way out is not the way in, and nothing is left behind.
+    @Test func checkpointsThatAreGone() throws {
+        let stage = try Stage()
+        func run() throws -> (code: Int32, output: String) {
+            try stage.query(
+                "q0", "--events", "1000", "--sink", "@/out", "--checkpoint-dir", "@/deep/ck", "--from", "latest")
+        }
+        #expect(try run().code == 0)
+        try stage.remove("deep")
+        let before = stage.contents
+        let again = try run()
+        #expect(again.code == 1 && again.output.contains("was there before the job began"), "\(again.output)")
+        #expect(again.output.contains("the checkpoints that belong to this output"), "\(again.output)")
+        #expect(stage.contents == before)
+    }
+
+    @Test(arguments: [("@/a", "@/a"), ("@/a/", "@/b/../a"), ("@/a/out", "@/a"), ("@/a", "@/a/ck")])
+    func outputAmongCheckpoints(_ sink: String, _ checkpoints: String) throws {
+        let stage = try Stage()
+        let found = try stage.query("q0", "--events", "100", "--sink", sink, "--checkpoint-dir", checkpoints)
+        #expect(found.code == 1 && found.output.contains("output and checkpoints are to lie in each other"), "\(found)")
+        #expect(found.output.contains("hint: give each a directory of its own"), "\(found.output)")
+        #expect(stage.contents.isEmpty, "\(stage.contents)")
+    }
+
     // MARK: Looking into snapshots
 
     @Test func snapshotsThatAreNotThere() throws {

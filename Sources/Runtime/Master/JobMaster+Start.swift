@@ -22,6 +22,8 @@ extension JobMaster {
         var start = StartingPoint()
         if let options = settings.checkpoints, let store = job.store {
             try options.settings.validate()
+            try checkOutput(store, options.fileSystem)
+            madeDirectories = store.missingDirectories
             lock = try store.prepare(for: "job \(job.jobName)")
             try job.rowPlace?.skipTakenNames()
             start = try startingPoint(options, store)
@@ -69,6 +71,23 @@ extension JobMaster {
             job.notices.add(
                 "warning: \(snapshot.path) was taken by a drain: event time has come to its end in it, so that records "
                     + "with timestamps are late")
+        }
+    }
+
+    /// Refuses output among checkpoints and checkpoints among output: who reads the one must not find the other, and
+    /// files that no checkpoint refers to are removed.
+    private func checkOutput(_ store: CheckpointStore, _ fileSystem: any FileSystem) throws {
+        let root = store.place
+        for node in graph.streamGraph.nodes where node.details["connector"] == "files" {
+            guard let output = node.details["writes to"], !output.isEmpty else { continue }
+            let place = CheckpointStore(root: output, fileSystem: fileSystem).place
+            let holdsCheckpoints = output.hasSuffix("/") && root.hasPrefix(place + "/")
+            guard place == root || place.hasPrefix(root + "/") || holdsCheckpoints else { continue }
+            throw ThalwegError(
+                .job, "output and checkpoints are to lie in each other",
+                detail: "step \"\(node.name)\" writes to \(output), checkpoints lie in \(store.root)",
+                hint: "give each a directory of its own: who reads the output would find checkpoints in it, or it "
+                    + "would be among files that are removed when no checkpoint needs them")
         }
     }
 

@@ -89,6 +89,8 @@ final class JobMaster {
     var tidiedCount = 0
     /// Keeps other runs out of the directory of checkpoints.
     var lock: (any FileLock)?
+    /// The directories that the job has made for its checkpoints.
+    var madeDirectories: [String] = []
     /// Told every event before it is handled.
     var observe: ((MasterEvent) -> Void)?
     private(set) var outcome: Result<JobOutcome, any Error>?

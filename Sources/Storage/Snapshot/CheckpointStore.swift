@@ -88,6 +88,37 @@ public struct CheckpointStore: Sendable {
         }
     }
 
+    /// The directories that ``prepare(for:)`` will have to make: the root and those above it, the innermost first.
+    public var missingDirectories: [String] {
+        let above = root.indices.filter { root[$0] == "/" && $0 != root.startIndex }.map { String(root[..<$0]) }
+        return ([root] + above.reversed()).filter { !fileSystem.isDirectory($0) }
+    }
+
+    /// Where the root is, or will be: without links as far as it is there, and without detours.
+    public var place: String {
+        let missing = missingDirectories
+        let there = missing.last.map(Self.parent(of:)) ?? root
+        let rest = missing.first.map { _ in root.dropFirst(there == "." ? 0 : there.count) } ?? ""
+        var parts: [Substring] = []
+        for part in (fileSystem.absolutePath(there) + "/" + rest).split(separator: "/") where part != "." {
+            if part == ".." { _ = parts.popLast() } else { parts.append(part) }
+        }
+        return "/" + parts.joined(separator: "/")
+    }
+
+    /// Removes directories that a run has made, as far as nothing is in them but its lock: a start that was refused
+    /// leaves no trace. Only while the run holds the lock; what cannot be removed stays.
+    ///
+    /// - Parameter made: ``missingDirectories`` as they were before.
+    public func withdraw(_ made: [String]) {
+        for path in made {
+            guard fileSystem.isDirectory(path), let names = try? fileSystem.names(in: path),
+                names.isEmpty || path == root && names == [Self.lockName]
+            else { return }
+            guard (try? fileSystem.removeTree(path)) != nil else { return }
+        }
+    }
+
     func lockRoot(for owner: String) throws -> (any FileLock)? {
         do { return try fileSystem.lock(root + "/" + Self.lockName, for: owner) } catch {
             guard error.primary == LockTable.heldPrimary else { throw error }

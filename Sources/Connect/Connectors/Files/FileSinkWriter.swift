@@ -80,7 +80,11 @@ public final class FileSinkWriter<Element>: SinkWriter where Element: Sendable {
         throw ThalwegError(
             .job, "an output holds records that the job would write again",
             detail: part + (checkpoint.map { " is newer than checkpoint \($0)" } ?? " was there before the job began"),
-            hint: "start with --from latest, remove what is too new, or write beside it with --repeat-output")
+            hint: (checkpoint == nil
+                ? "the job begins at the beginning: if it is to go on, name the directory with the checkpoints that "
+                    + "belong to this output (--checkpoint-dir) and start with --from latest; else "
+                : "if a newer checkpoint belongs to this output, perhaps in another directory, start from that; else ")
+                + "remove what is too new, or write beside it with --repeat-output")
     }
 
     /// Refuses to write among parts that checkpoints stand for: a job with these would take ours for its own, and
