@@ -43,7 +43,7 @@ public struct FileSource<Element: Sendable>: Source {
     }
 
     public func makeReader(_ context: SourceReaderContext) -> FileReader<Element> {
-        FileReader(format, fileSystem, context)
+        FileReader(format, fileSystem, paths, context)
     }
 }
 
@@ -67,6 +67,8 @@ public final class FileReader<Element>: SourceReader where Element: Sendable {
 
     private let format: InputFormat<Element>
     private let fileSystem: any FileSystem
+    /// What the job is to read.
+    private let paths: [String]
     private let context: SourceReaderContext
     private var files: [OpenFile] = []
     private var paused: Set<Int32> = []
@@ -74,9 +76,13 @@ public final class FileReader<Element>: SourceReader where Element: Sendable {
     private var isComplete = false
     private var hasAsked = false
 
-    init(_ format: InputFormat<Element>, _ fileSystem: any FileSystem, _ context: SourceReaderContext) {
+    init(
+        _ format: InputFormat<Element>, _ fileSystem: any FileSystem, _ paths: [String],
+        _ context: SourceReaderContext
+    ) {
         self.format = format
         self.fileSystem = fileSystem
+        self.paths = paths
         self.context = context
     }
 
@@ -143,8 +149,32 @@ public final class FileReader<Element>: SourceReader where Element: Sendable {
 
     private func open(_ index: Int) throws -> any RecordReader<Element> {
         let split = files[index].split
-        let reader = try format.makeReader(try fileSystem.open(split.path), range: split.range)
+        let source: any ByteSource
+        do { source = try fileSystem.open(split.path) } catch { throw missing(split, error) }
+        let reader = try format.makeReader(source, range: split.range)
         files[index].reader = reader
         return reader
+    }
+
+    /// A file that a checkpoint names may have been moved since, and may be none that the job is told to read now.
+    private func missing(_ split: FileSplit, _ error: ThalwegError) -> ThalwegError {
+        guard error.kind == .input, split.range.resume != nil || !isNamed(split.path) else { return error }
+        var error = error
+        let named = paths.joined(separator: ", ")
+        error.detail = "\(error.detail ?? split.path); the path comes from the checkpoint, the job reads \(named)"
+        error.hint =
+            "put the file back where the checkpoint has it, or a link to it, and have the job read that path: it is "
+            + "known by its path, and by another one would be read from its beginning"
+        return error
+    }
+
+    /// Whether a file is one of those that the job is told to read.
+    private func isNamed(_ path: String) -> Bool {
+        paths.contains { named in
+            guard named.contains(where: { $0 == "*" || $0 == "?" }) else {
+                return path == named || path.hasPrefix(named.hasSuffix("/") ? named : named + "/")
+            }
+            return path.hasPrefix(named.lastIndex(of: "/").map { String(named[...$0]) } ?? "./")
+        }
     }
 }
