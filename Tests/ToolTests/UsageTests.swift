@@ -30,6 +30,34 @@ import Testing
 
     // MARK: Starts
 
+    /// Generated events are those of a seed and a number: a snapshot goes on in no others.
+    @Test func otherGeneratedEvents() throws {
+        let stage = try Stage()
+        func run(_ events: String, _ seed: String, _ more: String...) throws -> (code: Int32, output: String) {
+            try Built.tool.run(
+                ["nexmark", "run", "--query", "q5", "--json", "--events", events, "--seed", seed]
+                    + ["--checkpoint-dir", stage.folder + "/ck", "--from", "latest"] + more)
+        }
+        func events(_ text: String) throws -> Int {
+            let line = try #require(text.split(separator: "\n").first { $0.hasPrefix("{") }, "\(text)")
+            let report = try JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any]
+            return try #require(report?["events"] as? Int)
+        }
+        let first = try run("200000", "7", "--at-watermark", "2015-07-15T00:00:00.010")
+        #expect(first.code == 0, "\(first.output)")
+        for (number, seed) in [("200000", "8"), ("300000", "7")] {
+            let other = try run(number, seed)
+            #expect(other.code == 1 && other.output.contains("200000 events of seed 7"), "\(other.output)")
+            #expect(other.output.contains("\(number) of seed \(seed)"), "\(other.output)")
+            #expect(other.output.contains("hint: start with --events 200000 --seed 7"), "\(other.output)")
+        }
+        // What each run says it has read is what it has read.
+        let second = try run("200000", "7")
+        #expect(try events(first.output) + events(second.output) == 200_000, "\(first.output)\(second.output)")
+        let third = try run("200000", "7")
+        #expect(try events(third.output) == 0, "\(third.output)")
+    }
+
     /// The output is there, its checkpoints are not: the way out is not the way in, and nothing is left behind.
     @Test func checkpointsThatAreGone() throws {
         let stage = try Stage()

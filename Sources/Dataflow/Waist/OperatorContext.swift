@@ -38,6 +38,8 @@ public final class OperatorMetrics: Sendable {
     public let deepCopies = Counter()
     /// Bytes read (sources).
     public let bytesIn = Counter()
+    /// Records of the input that the job has no use for and that were never made (sources).
+    public let passedOver = Counter()
     /// Of steps with asynchronous calls.
     public let async = AsyncMetrics()
     /// Of state with a time to live.

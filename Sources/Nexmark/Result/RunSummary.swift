@@ -9,6 +9,7 @@ import ThalwegGraph
 public struct RunSummary: Sendable {
     /// The query or measure.
     public var name: String
+    /// What this run has read, also of kinds that the query has no use for; not what runs before it had read.
     public var events: Int64
     public var parallelism: Int
     public var rowsOut: Int
@@ -42,7 +43,7 @@ public struct RunSummary: Sendable {
     ///
     /// - Parameter events: how many events went in, when that is not what the sources count.
     public static func run(
-        _ name: String, events: Int64?, in env: StreamEnvironment, stopping: StopPolicy = StopPolicy()
+        _ name: String, events: Int64? = nil, in env: StreamEnvironment, stopping: StopPolicy = StopPolicy()
     ) async throws -> RunSummary {
         let runner = JobRunner(name: name, environment: env, output: .notices, stopping: stopping)
         let execution = try env.makeExecution()
@@ -55,7 +56,7 @@ public struct RunSummary: Sendable {
             .reduce(0) { $0 + execution.metrics.total(of: $1.id, \.recordsIn) }
         var summary = RunSummary(
             name: name,
-            events: events ?? Int64(sources.reduce(0) { $0 + execution.metrics.total(of: $1.id, \.recordsOut) }),
+            events: events ?? Int64(sources.reduce(0) { $0 + execution.metrics.eventsRead(by: $1.id) }),
             parallelism: env.settings.parallelism, rowsOut: rows, wallSeconds: wall,
             cpuSeconds: ProcessUsage().cpuSeconds - cpu, peakMemory: Double(ProcessUsage().peakMemoryBytes) / 1_048_576)
         summary.stoppedWith = report.stoppedWith
@@ -94,5 +95,12 @@ public struct RunSummary: Sendable {
         if decimals == 0 { return "\(unscaled)" }
         let fraction = "\(unscaled % Int64(scale))"
         return "\(unscaled / Int64(scale))." + String(repeating: "0", count: decimals - fraction.count) + fraction
+    }
+}
+
+extension JobMetrics {
+    /// What a source has read.
+    fileprivate func eventsRead(by source: Int) -> Int {
+        total(of: source, \.recordsOut) + total(of: source, \.passedOver)
     }
 }

@@ -24,11 +24,13 @@ public struct NexmarkSource<Row: NexmarkInputRow>: Source {
     }
 
     @inlinable
-    public func makeEnumerator() -> NumberEnumerator { NumberEnumerator(0..<events, block: 50) }
+    public func makeEnumerator() -> NexmarkEnumerator {
+        NexmarkEnumerator(seed: generator.seed, events: events, block: 50)
+    }
 
     @inlinable
     public func makeReader(_ context: SourceReaderContext) -> NexmarkReader<Row> {
-        NexmarkReader(generator, fullRows: fullRows)
+        NexmarkReader(generator, fullRows: fullRows, context.metrics)
     }
 }
 
@@ -36,6 +38,7 @@ public struct NexmarkSource<Row: NexmarkInputRow>: Source {
 public final class NexmarkReader<Row: NexmarkInputRow>: SourceReader {
     @usableFromInline let generator: NexmarkGenerator
     @usableFromInline let fullRows: Bool
+    @usableFromInline let metrics: OperatorMetrics
     // Used by one task alone.
     @exclusivity(unchecked) @usableFromInline var splits: [AssignedSplit<NumberSplit>] = []
     @exclusivity(unchecked) @usableFromInline var paused: Set<Int32> = []
@@ -44,9 +47,10 @@ public final class NexmarkReader<Row: NexmarkInputRow>: SourceReader {
     public var openSplitsMax: Int { 1 }
 
     @inlinable
-    init(_ generator: NexmarkGenerator, fullRows: Bool) {
+    init(_ generator: NexmarkGenerator, fullRows: Bool, _ metrics: OperatorMetrics) {
         self.generator = generator
         self.fullRows = fullRows
+        self.metrics = metrics
     }
 
     public func addSplits(_ splits: [AssignedSplit<NumberSplit>]) { self.splits += splits }
@@ -66,7 +70,7 @@ public final class NexmarkReader<Row: NexmarkInputRow>: SourceReader {
         }
         var next = split.next
         let (rows, capacity) = (batch.rows, batch.capacity)
-        var made = 0
+        var (made, walked) = (0, 0)
         // Walks over as many events as there are places left, until the batch is well filled.
         while next < split.limit && made <= capacity - capacity / 4 {
             let isWhole = split.step == split.block
@@ -89,9 +93,11 @@ public final class NexmarkReader<Row: NexmarkInputRow>: SourceReader {
                     }
                 }
             }
+            walked += count
             next += Int64(count)
             if !isWhole && next == end { next += split.step - split.block }
         }
+        metrics.passedOver.add(walked - made)
         batch.count = made
         batch.split = number
         splits[current].split.next = next

@@ -90,7 +90,7 @@ struct NexmarkRunCommand: AsyncParsableCommand {
         let env = StreamEnvironment(settings: try settings())
         let output: NexmarkOutput = sink.map { .files($0) } ?? (file == nil ? .blackHole : .result(result))
         try query.build(input, to: output, in: env)
-        let summary = try await RunSummary.run(self.query, events: events, in: env, stopping: checkpoints.stopPolicy)
+        let summary = try await RunSummary.run(self.query, in: env, stopping: checkpoints.stopPolicy)
         if let file {
             for row in try result.table.sortedRows() { try file.write(Array((row + "\n").utf8)) }
             try file.close()
