@@ -19,7 +19,7 @@ extension EntryLayout {
             guard value == nil else { throw unfit("timers have no value", hint: "leave the value out") }
             return [[]]
         }
-        guard let value else { throw unfit("a value is missing", hint: "it is a \(codec.schema)") }
+        guard let value else { throw unfit("a value is missing", hint: "its type is \(codec.schema)") }
         let stamps = old.flatMap(\.entry.stamps)
         guard descriptor.kind == .list else {
             var writer = ByteWriter()

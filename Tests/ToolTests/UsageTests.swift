@@ -28,6 +28,65 @@ import Testing
         func remove(_ name: String) throws { try FileManager.default.removeItem(atPath: folder + "/" + name) }
     }
 
+    // MARK: Options
+
+    /// What would do nothing is refused, with what it needs.
+    @Test(arguments: [
+        (["--retain", "3"], "--retain needs --checkpoint-dir"),
+        (["--repeat-output"], "--repeat-output needs --checkpoint-dir"),
+        (["--drop-unclaimed-state"], "--drop-unclaimed-state needs --checkpoint-dir"),
+        (["--allow-other-job"], "--allow-other-job needs --checkpoint-dir"),
+        (["--at-watermark", "2015-07-15T00:00:01"], "--at-watermark needs --checkpoint-dir"),
+        (["--timeout", "3s"], "--timeout needs --checkpoint-dir"),
+        (["--checkpoint-dir", ""], "--checkpoint-dir is empty"), (["--sink", ""], "--sink is empty"),
+        (["--restart", "sometimes"], "Error: --restart 'sometimes' is no strategy; write none, fixed-delay"),
+        (["--restart", "fixed-dely:3"], "Error: --restart 'fixed-dely:3': 'fixed-dely' is no strategy; write none"),
+    ])
+    func whatWouldDoNothingIsRefused(_ options: [String], _ text: String) throws {
+        let (code, output) = try Built.tool.run(["nexmark", "run", "--query", "q0", "--events", "1"] + options)
+        #expect(code == 64 && output.contains(text), "\(output)")
+    }
+
+    @Test func queriesAreNamed() throws {
+        let help = try Built.tool.run(["nexmark", "run", "--help"]).output
+        let words = help.split { $0.isWhitespace }.joined(separator: " ")
+        #expect(words.contains("q5, q7, q8, q9, q11, q12, q14"), "\(help)")
+        let (code, output) = try Built.tool.run([
+            "nexmark", "run", "--query", "q0", "--events", "100", "-p", "2", "--json",
+        ])
+        #expect(code == 0 && output.contains(#""parallelism":2"#), "\(output)")
+    }
+
+    @Test func placesThatCannotBeWritten() throws {
+        let stage = try Stage()
+        let generated = try stage.run("nexmark", "generate", "--events", "1", "-o", "@/none/x")
+        #expect(generated.code == 1 && generated.output.contains("hint: make the directory"), "\(generated.output)")
+        let golden = try stage.query("q0", "--events", "1", "--golden", "@")
+        #expect(golden.code == 1 && golden.output.contains("hint: name a file in that directory"), "\(golden.output)")
+    }
+
+    // MARK: Stops
+
+    @Test func aMomentThatNeverCame() throws {
+        let stage = try Stage()
+        let late = try stage.query(
+            "q5", "--events", "1000", "--checkpoint-dir", "@/ck", "--at-watermark", "2030-01-01T00:00:00")
+        #expect(late.code == 0, "\(late.output)")
+        #expect(
+            late.output.contains("not stopped at event time 2030-01-01T00:00:00.000 (--at-watermark)"), "\(late.output)"
+        )
+    }
+
+    /// A drain needs no checkpoints: all windows fire, and the output is published.
+    @Test func aDrainWithoutCheckpoints() throws {
+        let stage = try Stage()
+        let drained = try stage.query(
+            "q5", "--events", "2000000000", "--sink", "@/out", "--drain", "--timeout", "1m", "--at-watermark",
+            "2015-07-15T00:00:02")
+        #expect(drained.code == 0 && drained.output.contains("stopped: drain snapshot none"), "\(drained.output)")
+        #expect(stage.contents.contains("out/part-0.lines"), "\(stage.contents)")
+    }
+
     // MARK: Starts
 
     /// Generated events are those of a seed and a number: a snapshot goes on in no others.

@@ -112,8 +112,10 @@ private struct StrategyParts {
     }
 
     func error(_ problem: String, cause: (any Error)? = nil) -> ThalwegError {
+        // A name alone is the whole text: said once.
         ThalwegError(
-            .job, "restart strategy cannot be read", detail: "'\(text)': \(problem)",
+            .job, "restart strategy cannot be read",
+            detail: problem.hasPrefix("'\(text)'") ? problem : "'\(text)': \(problem)",
             hint: "write none, fixed-delay:3:10s, failure-rate:3:5min:10s or exponential-delay:1s:1min", cause: cause)
     }
 }

@@ -82,7 +82,7 @@ extension DynamicValue {
             } else {
                 throw ThalwegError(
                     .input, "a value does not fit its schema", detail: "field \(inner(field.name)) is missing",
-                    hint: "it is a \(field.type)")
+                    hint: "its type is \(field.type)")
             }
         }
         return .record(values)

@@ -17,8 +17,8 @@ public struct CheckpointArguments: ParsableArguments {
     public var from: String?
     @Option(help: "Let barriers overtake queued records after this time (0ms: at once). Without it they wait.")
     public var alignmentTimeout: Duration?
-    @Option(help: "How many checkpoints to keep.")
-    public var retain = 1
+    @Option(help: "How many checkpoints to keep. By default 1.")
+    public var retain: Int?
     @Option(
         help: ArgumentHelp(
             "When a failed part starts again: none, fixed-delay:3:10s, failure-rate:3:5min:10s, "
@@ -47,26 +47,46 @@ public struct CheckpointArguments: ParsableArguments {
     public init() {}
 
     public func validate() throws {
-        for (name, isGiven) in [
-            ("--checkpoint-interval", checkpointInterval != nil), ("--alignment-timeout", alignmentTimeout != nil),
-        ] where isGiven && checkpointDir == nil {
-            throw ValidationError("\(name) needs --checkpoint-dir")
+        for (name, value) in [("--checkpoint-dir", checkpointDir), ("--from", from)] where value?.isEmpty == true {
+            throw ValidationError("\(name) is empty: name a directory, or leave it out")
         }
         if from == "latest" && checkpointDir == nil { throw ValidationError("--from latest needs --checkpoint-dir") }
         if claim && (from == nil || from == "latest") { throw ValidationError("--claim needs --from PATH") }
+        try checkNothingIsIdle()
         if let checkpointInterval, checkpointInterval < .milliseconds(1) {
             throw ValidationError("--checkpoint-interval must be at least 1ms")
         }
         if let restart { _ = try Self.strategy(restart, "--restart") }
-        guard retain >= 1 else { throw ValidationError("--retain must be at least 1, not \(retain)") }
+        if let retain, retain < 1 { throw ValidationError("--retain must be at least 1, not \(retain)") }
     }
+
+    /// Refuses options that would do nothing without checkpoints.
+    private func checkNothingIsIdle() throws {
+        guard !takesCheckpoints else { return }
+        for (name, isGiven) in [
+            ("--checkpoint-interval", checkpointInterval != nil), ("--alignment-timeout", alignmentTimeout != nil),
+            ("--retain", retain != nil), ("--repeat-output", repeatOutput),
+            ("--drop-unclaimed-state", dropUnclaimedState), ("--allow-other-job", allowOtherJob),
+        ] where isGiven {
+            throw ValidationError("\(name) needs --checkpoint-dir: without checkpoints it has no effect")
+        }
+        for (name, isGiven) in [("--at-watermark", atWatermark != nil), ("--timeout", timeout != nil)]
+        where isGiven && !drain {
+            throw ValidationError(
+                "\(name) needs --checkpoint-dir, for a last checkpoint, or --drain, which lets every window fire: "
+                    + "without either a job cannot be stopped, only cancelled")
+        }
+    }
+
+    /// Whether the job has a place for checkpoints: its own, or the one that it starts from.
+    private var takesCheckpoints: Bool { checkpointDir != nil || from != nil }
 
     /// Reads a restart strategy.
     ///
     /// - Throws: `ValidationError` when it cannot be read, which is wrong usage.
     public static func strategy(_ text: String, _ option: String) throws -> RestartStrategy {
         do { return try RestartStrategy(text: text) } catch let error as ThalwegError {
-            throw ValidationError("\(option): \(error.detail ?? error.primary); \(error.hint ?? "")")
+            throw ValidationError("\(option) \(error.detail ?? error.primary); \(error.hint ?? "")")
         }
     }
 
@@ -80,7 +100,7 @@ public struct CheckpointArguments: ParsableArguments {
         var options = CheckpointOptions(directory: directory, from: from)
         options.settings.interval = checkpointInterval?.wholeMilliseconds
         options.settings.alignmentTimeout = alignmentTimeout?.wholeMilliseconds
-        options.settings.retained = retain
+        options.settings.retained = retain ?? 1
         options.settings.toleratedFailures = 3
         options.dropsUnclaimedState = dropUnclaimedState
         options.repeatsOutput = repeatOutput
@@ -101,7 +121,7 @@ public struct CheckpointArguments: ParsableArguments {
     public var stopPolicy: StopPolicy {
         StopPolicy(
             mode: drain ? .drain : .suspend, timeout: timeout, watermark: atWatermark,
-            isPossible: checkpointDir != nil || from != nil || drain)
+            isPossible: takesCheckpoints || drain)
     }
 }
 

@@ -76,7 +76,12 @@ public struct JobRunner {
             throw ExitCode(130)
         case .failure(let error): throw error
         case .success(let outcome):
-            if case .stopped(let snapshot) = outcome { report.stoppedWith = snapshot }
+            if case .stopped(let snapshot) = outcome {
+                report.stoppedWith = snapshot
+            } else if let moment = stopping.watermark, output != .quiet {
+                ProgressLine.write(
+                    "note: not stopped at event time \(moment) (--at-watermark): the input came to its end before\n")
+            }
             show(report)
         }
         return report

@@ -6,7 +6,7 @@ public import Thalweg
 /// A query of the workload as a job.
 public protocol NexmarkQuery: Sendable {
     associatedtype Row: NexmarkRow
-    /// `q0` to `q22`.
+    /// Such as `q5`.
     static var name: String { get }
     /// Puts the query together; the result is a stream of changes of the result table.
     static func rows(_ input: NexmarkInput, in env: StreamEnvironment) throws -> DataStream<Row>
@@ -51,6 +51,9 @@ public enum NexmarkQueries {
         if let query = all.first(where: { $0.name == name }) { return query }
         throw ThalwegError(
             .input, "no such query", detail: "\"\(name)\"",
-            hint: "there are \(all.map { $0.name }.joined(separator: ", "))")
+            hint: "there are \(names)")
     }
+
+    /// The names that there are; q6, q10 and q13 are not among them.
+    public static var names: String { all.map { $0.name }.joined(separator: ", ") }
 }

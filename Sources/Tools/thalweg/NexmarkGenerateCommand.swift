@@ -18,10 +18,11 @@ struct NexmarkGenerateCommand: ParsableCommand {
         case json, csv
     }
 
-    @Option(help: "How many events.")
+    // A number below 0 begins like an option: it is to be refused as what it is.
+    @Option(parsing: .unconditional, help: "How many events.")
     var events: Int64
 
-    @Option(help: "The seed of the stream.")
+    @Option(parsing: .unconditional, help: "The seed of the stream.")
     var seed: Int64 = 42
 
     @Option(help: "json or csv.")
@@ -32,6 +33,7 @@ struct NexmarkGenerateCommand: ParsableCommand {
 
     func validate() throws {
         guard events >= 0 else { throw ValidationError("--events must not be negative, not \(events)") }
+        if output.isEmpty { throw ValidationError("--output is empty: name a file, or for CSV a folder") }
     }
 
     func run() throws {

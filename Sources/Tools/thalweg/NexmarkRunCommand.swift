@@ -14,19 +14,20 @@ struct NexmarkRunCommand: AsyncParsableCommand {
             on processing time, so it is another one each time.
             """)
 
-    @Option(help: "q0 to q22.")
+    @Option(help: "One of \(NexmarkQueries.names).")
     var query: String
 
     @Option(help: "JSON lines to read.")
     var input: String?
 
-    @Option(help: "How many events to generate.")
+    // A number below 0 begins like an option: it is to be refused as what it is.
+    @Option(parsing: .unconditional, help: "How many events to generate.")
     var events: Int64?
 
-    @Option(help: "The seed of the generated events.")
+    @Option(parsing: .unconditional, help: "The seed of the generated events.")
     var seed: Int64 = 42
 
-    @Option(help: "The number of subtasks of each step.")
+    @Option(name: [.long, .short], help: "The number of subtasks of each step.")
     var parallelism = 1
 
     @Option(
@@ -58,6 +59,9 @@ struct NexmarkRunCommand: AsyncParsableCommand {
 
     func validate() throws {
         guard (input == nil) != (events == nil) else { throw ValidationError("give either --input or --events") }
+        for (name, value) in [("--input", input), ("--golden", golden), ("--sink", sink)] where value?.isEmpty == true {
+            throw ValidationError("\(name) is empty: name a place, or leave it out")
+        }
         if let events, events < 0 { throw ValidationError("--events must not be negative, not \(events)") }
         if golden != nil && sink != nil { throw ValidationError("give either --golden or --sink") }
         if golden != nil && checkpoints.from != nil {

@@ -38,6 +38,19 @@ final class OutputFile {
     }
 
     static func failure(_ what: String, _ path: String) -> ThalwegError {
-        ThalwegError(.input, "cannot \(what)", detail: "\(path): \(String(cString: strerror(errno)))")
+        let code = errno
+        let hint =
+            switch code {
+            case ENOENT where path.isEmpty: "name a file"
+            case ENOENT: "make the directory that it is to lie in first, or name another place"
+            case ENOTDIR: "a part of the path is a file: name another place"
+            case EISDIR: "name a file in that directory"
+            case EEXIST: "a file is there: name another place, or remove it"
+            case EACCES, EPERM, EROFS: "name a place that you may write to"
+            case ENOSPC, EDQUOT: "free some space, or write elsewhere; what is there is not complete"
+            default: "check the disk or mount that it lies on"
+            }
+        return ThalwegError(
+            .input, "cannot \(what)", detail: "\(path): \(String(cString: strerror(code)))", hint: hint)
     }
 }
