@@ -24,6 +24,7 @@ extension Simulation {
                 }
             }
         }
+        best.isShrunk = true
         return best
     }
 

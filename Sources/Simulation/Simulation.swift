@@ -23,12 +23,15 @@ public struct SimulationResult: Sendable {
     public let turns: Int
     /// Changes of the disk.
     public let diskOperations: Int
+    /// Whether the plan is the smallest that was found around one that fails.
+    public internal(set) var isShrunk = false
 
     public var isPassed: Bool { failures.isEmpty }
 
     /// The options that repeat the run.
     public var replay: String {
         "simulate --scenario \"\(scenario)\" --seed \(seed) --records \(plan.records) --faults \"\(plan)\" --trace"
+            + (isShrunk ? " --no-shrink" : "")
     }
 }
 

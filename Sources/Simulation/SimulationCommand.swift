@@ -29,9 +29,9 @@ public struct SimulationCommand<Provider: ScenarioProvider>: AsyncParsableComman
     }
 
     @Option(help: "The first seed.") var seed: UInt64 = 1
-    @Option(help: "The number of seeds.") var count = 1
-    @Option(help: "The scenario, if there are several.") var scenario: String?
-    @Option(help: "The number of records instead of the scenario's own.") var records: Int?
+    @Option(parsing: .unconditional, help: "The number of seeds.") var count = 1
+    @Option(help: "The scenario; the first one unless given.") var scenario: String?
+    @Option(parsing: .unconditional, help: "The number of records instead of the scenario's own.") var records: Int?
     @Option(help: "The faults instead of those drawn from the seed, such as crash@record:40,fullDisk-8@disk:9.")
     var faults: String?
     @Flag(help: "Print what happens, line by line.") var trace = false
@@ -39,15 +39,24 @@ public struct SimulationCommand<Provider: ScenarioProvider>: AsyncParsableComman
 
     public init() {}
 
+    public func validate() throws {
+        guard count >= 1 else { throw ValidationError("--count must be at least 1, not \(count)") }
+        guard UInt64(count) <= UInt64.max - seed else { throw ValidationError("--seed and --count are too large") }
+        if let records, records < 1 { throw ValidationError("--records must be at least 1, not \(records)") }
+        _ = try plan(for: try chosen(), seed: seed)
+    }
+
+    private func chosen() throws -> Scenario {
+        if let found = Provider.scenarios.first(where: { scenario == nil || $0.name == scenario }) { return found }
+        throw ValidationError("no such scenario; known: " + Provider.scenarios.map(\.name).joined(separator: ", "))
+    }
+
     public mutating func run() async throws {
-        guard let chosen = Provider.scenarios.first(where: { scenario == nil || $0.name == scenario }) else {
-            throw ValidationError(
-                "no such scenario; known: " + Provider.scenarios.map(\.name).joined(separator: ", "))
-        }
+        let chosen = try chosen()
         let simulation = Simulation(chosen)
         let start = MonotonicTime.now
         var (failed, lives, turns) = (0, 0, 0)
-        for seed in seed..<seed + UInt64(max(0, count)) {
+        for seed in seed..<seed + UInt64(count) {
             let result = try await simulation.run(
                 seed: seed, plan: try plan(for: chosen, seed: seed), tracing: trace)
             if trace { for line in result.trace { print(line) } }

@@ -75,6 +75,7 @@ import ThalwegSimulation
         }
         let small = try await simulation.shrink(found, runsMax: 60)
         #expect(!small.isPassed && small.plan.faults.count == 1 && small.plan.records <= found.plan.records)
+        #expect(small.replay.hasSuffix(" --trace --no-shrink") && found.replay.hasSuffix(" --trace"))
         // The line that is printed says all that is needed.
         let again = try await simulation.run(
             seed: small.seed,

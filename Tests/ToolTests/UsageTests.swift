@@ -47,6 +47,25 @@ import Testing
         #expect(code == 64 && output.contains(text), "\(output)")
     }
 
+    @Test func numbersBelowNothing() throws {
+        for command in [["run", "--query", "q0"], ["generate", "-o", "never"]] {
+            let (code, output) = try Built.tool.run(["nexmark"] + command + ["--events", "-1"])
+            #expect(code == 64 && output.contains("--events must not be negative, not -1"), "\(output)")
+        }
+        for (option, name) in [("--count", "simulate"), ("--records", "simulate")] {
+            for number in ["0", "-1"] {
+                let (code, output) = try Built.tool.run([name, option, number])
+                #expect(code == 64 && output.contains("\(option) must be at least 1, not \(number)"), "\(output)")
+                #expect(output.contains("Usage: thalweg simulate"), "\(output)")
+            }
+        }
+        let none = try Built.tool.run(["simulate", "--scenario", "none"])
+        #expect(none.code == 64 && none.output.contains("known: windowed, spilling, shelving"), "\(none.output)")
+        #expect(none.output.contains("Usage: thalweg simulate"), "\(none.output)")
+        let fault = try Built.tool.run(["simulate", "--faults", "flood@noon"])
+        #expect(fault.code == 64 && fault.output.contains("not a fault: flood@noon"), "\(fault.output)")
+    }
+
     @Test func queriesAreNamed() throws {
         let help = try Built.tool.run(["nexmark", "run", "--help"]).output
         let words = help.split { $0.isWhitespace }.joined(separator: " ")
