@@ -84,6 +84,12 @@ public final class KeyTable<Key: Hashable> {
         (mask + 1) * 8 + keys.capacity * MemoryLayout<Key>.stride + hashes.byteCount
     }
 
+    /// Later memory of keys comes in extents of no more than so many bytes.
+    func limitExtents(to byteCount: Int) {
+        keys.limitExtents(to: byteCount)
+        hashes.limitExtents(to: byteCount)
+    }
+
     // MARK: One key
 
     /// The slot of a key, or nil.

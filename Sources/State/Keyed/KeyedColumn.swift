@@ -15,8 +15,10 @@ public protocol KeyedColumn: AnyObject {
     func clear(_ slot: Int)
     /// Where the slots lie, for prefetching; nil when the column is sparse. Asked again after each `reserve`.
     var slotMemory: SlotMemory? { get }
-    /// How many bytes the column has for each slot.
+    /// How many bytes the column has for each slot; 0 as long as it has none for any.
     var slotBytes: Int { get }
+    /// Later memory for slots comes in extents of no more than so many bytes: it is counted.
+    func limitExtents(to byteCount: Int)
     /// Whether all that the column holds for a slot lies in the slot itself.
     var isInline: Bool { get }
     /// Whether the column surely holds nothing for any slot.

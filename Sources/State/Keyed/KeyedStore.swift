@@ -99,6 +99,7 @@ open class AnyKeyedStore {
                 .job, "two states have the same name", detail: "\"\(name)\"", hint: "give each state its own name")
         }
         columns.append((name, column))
+        if let bytes = tier?.extentBytes { column.limitExtents(to: bytes) }
         checks.append(column.emptyCheck ?? { column.isEmpty($0) })
     }
 

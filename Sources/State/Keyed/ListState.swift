@@ -125,6 +125,11 @@ public final class ListState<Value: Codable & Sendable>: BindableState, KeyedCol
     public var emptyCheck: ((Int) -> Bool)? { storedEmptyCheck }
 
     public var slotMemory: SlotMemory? { column.memory }
+    public func limitExtents(to byteCount: Int) {
+        column.limitExtents(to: byteCount)
+        stamps.limitExtents(to: byteCount)
+        expiry?.limitExtents(to: byteCount)
+    }
     public func reserve(_ count: Int) {
         column.reserve(count)
         if isExpiring { stamps.reserve(count) }

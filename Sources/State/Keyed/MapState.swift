@@ -186,6 +186,11 @@ public final class MapState<UserKey: Hashable & Codable & Sendable, Value: Codab
     public var emptyCheck: ((Int) -> Bool)? { storedEmptyCheck }
 
     public var slotMemory: SlotMemory? { heads.memory }
+    public func limitExtents(to byteCount: Int) {
+        heads.limitExtents(to: byteCount)
+        entries.limitExtents(to: byteCount)
+        expiry?.limitExtents(to: byteCount)
+    }
     public func reserve(_ count: Int) { heads.reserve(count) }
     public func isEmpty(_ slot: Int) -> Bool { heads.address(slot).pointee.count == 0 }
     public func clear(_ slot: Int) {

@@ -4,7 +4,8 @@
 import Synchronization
 import ThalwegBase
 
-/// Gives out pages of one size and takes them back, from any thread. Later pages are cut from extents of 2 MiB or more.
+/// Gives out pages of one size and takes them back, from any thread. Later pages are cut from extents, of 2 MiB
+/// where nothing else is said.
 ///
 /// Whoever reads pages holds their heap: the memory goes when the last one lets go.
 public final class PageHeap: Sendable {
@@ -13,6 +14,7 @@ public final class PageHeap: Sendable {
         var free: [PageAddress] = []
         var cut = 0
         var pagesLeft = 0
+        var extentBytes = PageMemory.hugeBytes
     }
 
     /// The number of pages from which on memory comes in extents.
@@ -30,6 +32,9 @@ public final class PageHeap: Sendable {
         }
     }
 
+    /// Later extents have no more than so many bytes: where memory is counted, little is to be taken before it is used.
+    func limitExtents(to byteCount: Int) { memory.withLock { $0.extentBytes = byteCount } }
+
     /// A page whose content is undefined.
     @usableFromInline
     func take() -> PageAddress {
@@ -37,7 +42,7 @@ public final class PageHeap: Sendable {
             if let page = memory.free.popLast() { return page }
             if memory.pagesLeft == 0 {
                 let isSmall = memory.cut < Self.smallPagesMax
-                memory.pagesLeft = isSmall ? 1 : max(1, PageMemory.hugeBytes / max(pageBytes, 1))
+                memory.pagesLeft = isSmall ? 1 : max(1, memory.extentBytes / max(pageBytes, 1))
                 let byteCount = memory.pagesLeft * pageBytes
                 let extent = PageMemory.allocate(byteCount: byteCount)
                 memory.extents.append((PageAddress(raw: extent), byteCount))

@@ -23,6 +23,9 @@ public struct Pages<Value>: ~Copyable {
 
     deinit { pages.deallocate() }
 
+    /// See ``PageHeap``: for memory that is counted.
+    func limitExtents(to byteCount: Int) { heap.limitExtents(to: byteCount) }
+
     /// The number of slots there is memory for.
     @inlinable public var capacity: Int { pageCount << Self.pageBits }
 
@@ -108,6 +111,9 @@ public struct PagedColumn<Value>: ~Copyable {
 
     /// Where slots lie, without their type.
     @inlinable public var memory: SlotMemory { pages.memory }
+
+    /// Later memory comes in extents of no more than so many bytes.
+    public func limitExtents(to byteCount: Int) { pages.limitExtents(to: byteCount) }
 
     /// Makes slots `0..<count` exist.
     @inlinable

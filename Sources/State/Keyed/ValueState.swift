@@ -139,7 +139,12 @@ public final class ValueState<Value: Codable & Sendable>: BindableState, KeyedCo
     public var emptyCheck: ((Int) -> Bool)? { storedEmptyCheck }
 
     public var slotMemory: SlotMemory? { column.memory }
+    public var slotBytes: Int { column.memory.stride + (isExpiring ? StateExpiry.cellBytes : 0) }
     public var isInline: Bool { _isPOD(Value.self) }
+    public func limitExtents(to byteCount: Int) {
+        column.limitExtents(to: byteCount)
+        expiry?.limitExtents(to: byteCount)
+    }
     public func reserve(_ count: Int) { column.reserve(count) }
     public func isEmpty(_ slot: Int) -> Bool { column.address(slot).pointee == nil }
     public func clear(_ slot: Int) { column.reset(slot) }

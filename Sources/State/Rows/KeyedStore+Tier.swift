@@ -16,8 +16,11 @@ extension KeyedStore {
         let cold: any ColdRows =
             try place.stores.map { try RowShelf(of: owner, makeForms, in: place, $0) }
             ?? SegmentRows(of: owner.operatorName, makeForms, in: place)
-        tier = RowTier(cold, in: place)
+        let tier = RowTier(cold, in: place)
+        self.tier = tier
         storedIsTiered = true
+        table.limitExtents(to: tier.extentBytes)
+        for (_, column) in columns { column.limitExtents(to: tier.extentBytes) }
     }
 
     // MARK: A batch
@@ -78,7 +81,7 @@ extension KeyedStore {
         guard let tier, let layers else { return }
         try tier.tend(layers, filter: { keptAtRest })
         try tier.refresh(layers.chain)
-        if tier.isMeasureDue(rowCount: table.count) { try measure(tier, layers.owner) }
+        if tier.isMeasureDue(rowCount: table.count, slotBytes: slotBytes) { try measure(tier, layers.owner) }
         tier.notesHeat = tier.hasCold || table.count > tier.rowsMax / 2
         if let shelf = tier.shelf, layers.isPartial, gone.count > tier.rowsMax { try shelve(SlotBits(), shelf, layers) }
         if table.count > tier.rowsMax { try evict(table.count - tier.rowsMax + tier.evictedMin, tier) }
@@ -105,8 +108,15 @@ extension KeyedStore {
         for part in parts where !inline.contains(part.descriptor.name) { try part.write(to: counter) }
         let strides = columns.map { $0.column.slotBytes }
         tier.measure(
-            RowMemory(strides: strides + [MemoryLayout<Key>.stride, 8], encodedBytes: counter.bytes / count),
+            RowMemory(
+                strides: strides + [MemoryLayout<Key>.stride, MemoryLayout<UInt64>.stride],
+                encodedBytes: counter.bytes / count, extentBytes: tier.extentBytes),
             rowCount: table.count)
+    }
+
+    /// The bytes of a slot, those of the key and its hash included.
+    private var slotBytes: Int {
+        columns.reduce(MemoryLayout<Key>.stride + MemoryLayout<UInt64>.stride) { $0 + $1.column.slotBytes }
     }
 
     private func evict(_ wanted: Int, _ tier: RowTier) throws {

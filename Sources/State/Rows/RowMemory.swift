@@ -8,19 +8,20 @@ import ThalwegBase
 struct RowMemory {
     /// The bytes of a slot in each column, those of keys and their hashes included.
     let strides: [Int]
+    var slotBytes: Int { strides.reduce(0, +) }
     /// What a row takes at rest, of states that are not kept in their slots.
     let encodedBytes: Int
+    /// In what extents the memory of columns comes (``PageHeap``).
+    let extentBytes: Int
 
     /// How many bytes of memory a byte of an encoded entry takes where values are not kept in the slot itself: boxes,
     /// spare capacity, tables.
     private static let heapFactor = 3
     /// For how many slots more than in use columns have memory.
     static let spareSlots = 1024
-    /// From so many pages on, memory of a column comes in extents.
-    private static let smallPagesMax = PageHeap.smallPagesMax
 
     /// What one row takes at least.
-    var rowBytes: Int { strides.reduce(16, +) + Self.heapFactor * encodedBytes }
+    var rowBytes: Int { 16 + slotBytes + Self.heapFactor * encodedBytes }
 
     /// The most rows that take no more than so many bytes, one batch of new rows and spare slots included; at least 1.
     func rowsMax(within bytes: Int, batchCapacity: Int) -> Int {
@@ -44,12 +45,17 @@ struct RowMemory {
     }
 
     private func columnBytes(stride: Int, rows: Int) -> Int {
-        let pageBytes = max(1, stride * Pages<UInt8>.pageSize)
-        let smallBytes = Self.smallPagesMax * pageBytes
+        let pageBytes = stride * Pages<UInt8>.pageSize
+        if pageBytes == 0 { return 0 }
+        // Of small extents, the machine gives the pages that are used.
+        if extentBytes < PageMemory.hugeBytes {
+            return (rows + Self.spareSlots + Pages<UInt8>.pageSize - 1) / Pages<UInt8>.pageSize * pageBytes
+        }
+        let smallBytes = PageHeap.smallPagesMax * pageBytes
         let wanted = rows * stride
         if wanted <= smallBytes { return wanted }
-        let extentBytes = max(1, PageMemory.hugeBytes / pageBytes) * pageBytes
+        let extent = max(1, extentBytes / pageBytes) * pageBytes
         let large = wanted + Self.spareSlots * stride - smallBytes
-        return smallBytes + (large + extentBytes - 1) / extentBytes * extentBytes
+        return smallBytes + (large + extent - 1) / extent * extent
     }
 }

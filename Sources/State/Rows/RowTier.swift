@@ -49,11 +49,18 @@ final class RowTier {
     private static let evictedMax = 8 << 10
     private static let evictedBytesMax = 1 << 20
 
+    /// The memory of columns comes in extents of so many bytes: huge ones are quicker, but are taken as a whole.
+    let extentBytes: Int
+    private static let extentShare = 1.0 / 64
+    private static let smallExtentBytes = 64 << 10
+
     init(_ cold: any ColdRows, in place: RowPlace) {
         self.cold = cold
         shelf = cold as? RowShelf
         self.place = place
         measureAt = Self.firstMeasure(place)
+        let isLarge = Double(place.budgetBytes) * Self.extentShare >= Double(PageMemory.hugeBytes)
+        extentBytes = isLarge ? PageMemory.hugeBytes : Self.smallExtentBytes
     }
 
     /// Early enough even if rows are large.
@@ -65,11 +72,11 @@ final class RowTier {
         evicted = 0
     }
 
-    /// Whether rows are to be measured: there are many more than the last time, or others.
-    func isMeasureDue(rowCount: Int) -> Bool {
+    /// Whether rows are to be measured: there are many more than the last time, or others, or a column has got slots.
+    func isMeasureDue(rowCount: Int, slotBytes: Int) -> Bool {
         if rowCount >= measureAt { return true }
-        guard let memory, memory.encodedBytes > 0 else { return false }
-        return evicted >= 4 * rowsMax
+        guard let memory else { return false }
+        return memory.encodedBytes > 0 && evicted >= 4 * rowsMax || memory.slotBytes != slotBytes
     }
 
     /// Sets how many rows fit.

@@ -225,6 +225,10 @@ public final class SortedMapState<UserKey: Codable & Sendable, Value: Codable & 
     public var emptyCheck: ((Int) -> Bool)? { storedEmptyCheck }
 
     public var slotMemory: SlotMemory? { column.memory }
+    public func limitExtents(to byteCount: Int) {
+        column.limitExtents(to: byteCount)
+        expiry?.limitExtents(to: byteCount)
+    }
     public func reserve(_ count: Int) { column.reserve(count) }
     public func isEmpty(_ slot: Int) -> Bool { column.address(slot).pointee.count == 0 }
     public func clear(_ slot: Int) {

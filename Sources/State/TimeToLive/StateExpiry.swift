@@ -63,6 +63,11 @@ final class StateExpiry {
         store.expire(name, column, self)
     }
 
+    /// What a place takes.
+    static var cellBytes: Int { MemoryLayout<Cell>.stride }
+
+    func limitExtents(to byteCount: Int) { cells.limitExtents(to: byteCount) }
+
     // MARK: Reading
 
     /// Whether readers see only what has not expired.

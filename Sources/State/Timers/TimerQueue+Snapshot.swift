@@ -6,6 +6,13 @@ import ThalwegData
 import ThalwegStorage
 
 extension TimerQueue: KeyedColumn {
+    /// Heads come with the first timer.
+    public var slotBytes: Int { heads.capacity == 0 ? 0 : MemoryLayout<Head>.stride }
+    public func limitExtents(to byteCount: Int) {
+        heads.limitExtents(to: byteCount)
+        links.limitExtents(to: byteCount)
+        live.limitExtents(to: byteCount)
+    }
     public func reserve(_ count: Int) {}
     public func isEmpty(_ slot: Int) -> Bool { count(of: slot) == 0 }
     public var isVacant: Bool { count == 0 }

@@ -75,6 +75,7 @@ public final class IntervalColumn<First: Codable & Sendable, Second: Codable & S
     }
 
     public var slotBytes: Int { MemoryLayout<IntervalBuffers<First, Second>>.stride }
+    public func limitExtents(to byteCount: Int) { pages.limitExtents(to: byteCount) }
 
     // MARK: Snapshots
 
