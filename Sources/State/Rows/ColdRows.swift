@@ -21,6 +21,10 @@ protocol ColdRows: AnyObject {
     var indexBytes: Int { get }
     /// The bytes of the filters over rows.
     var filterBytes: Int { get }
+    /// The bytes of the files.
+    var byteCount: Int64 { get }
+    /// How many blocks of files have been read to find rows.
+    var blocksRead: Int { get }
     /// Calls `body` with the rows of a layer that have timers in a range of keys, once for each timer.
     func timers(
         of state: String, in layer: RowLayer, from: [UInt8], to: [UInt8]?,
@@ -67,6 +71,10 @@ final class SegmentRows: ColdRows {
     var filterBytes: Int { runs.values.reduce(0) { $0 + $1.run.filterBytes } }
 
     var indexBytes: Int { runs.values.reduce(0) { $0 + $1.run.memoryBytes - $1.run.filterBytes } }
+
+    var byteCount: Int64 { runs.values.reduce(0) { $0 + $1.run.byteCount } }
+
+    var blocksRead: Int { lookups.cacheCounts.misses }
 
     func load(_ row: UnsafeRawBufferPointer, into slot: Int) throws -> Bool {
         // Layers of other schemas are not taken over at a restore, so each state has one form.

@@ -51,7 +51,9 @@ extension KeyedStore {
     func load(_ tier: RowTier) throws {
         guard let layers else { return }
         try tier.refresh(layers.chain)
-        let (owner, encoder) = (layers.owner, encoder.raw)
+        let (owner, encoder, metrics) = (layers.owner, encoder.raw, tier.place.metrics)
+        let blocksBefore = tier.cold.blocksRead
+        defer { metrics.blocksRead.add(tier.cold.blocksRead - blocksBefore) }
         var row = ByteWriter(capacity: 64)
         for slot in fresh {
             let slot = Int(slot)
@@ -62,9 +64,9 @@ extension KeyedStore {
             try encoder.encode(UnsafeRawPointer(table.keys.address(slot)), into: &row)
             if try row.withBytes({ try tier.cold.load($0, into: slot) }) {
                 layers.stored.insert(slot)
-                tier.place.metrics.loaded.add(1)
+                metrics.loaded.add(1)
             } else {
-                tier.place.metrics.missed.add(1)
+                metrics.missed.add(1)
             }
         }
     }

@@ -72,6 +72,8 @@ public final class RowMetrics: Sendable {
     public let merged = SharedCounter()
     /// Keys that were looked up in vain: new ones.
     public let missed = SharedCounter()
+    /// Blocks of files that were read to find rows, of both kinds.
+    public let blocksRead = SharedCounter()
 
     public init() {}
 }

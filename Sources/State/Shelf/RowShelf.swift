@@ -331,6 +331,10 @@ final class RowShelf: ColdRows {
     }
 
     var filterBytes: Int { 0 }
+
+    var byteCount: Int64 { runs.values.reduce(0) { $0 + $1.run.byteCount } }
+
+    var blocksRead: Int { 0 }
     /// The store keeps to its own part of the budget; of layers there is only what it takes to merge them.
     var indexBytes: Int { runs.values.reduce(0) { $0 + $1.run.memoryBytes } }
 }

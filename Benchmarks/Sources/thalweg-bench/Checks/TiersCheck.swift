@@ -30,6 +30,8 @@ struct TiersCheck: AsyncParsableCommand {
         var stretchMilliseconds999 = 0.0
         var stretchMillisecondsMax = 0.0
         var loaded = 0
+        var missed = 0
+        var blocksRead = 0
         var spilledRows = 0
         var spilledBytes = 0
         var merged = 0
@@ -166,8 +168,12 @@ struct TiersCheck: AsyncParsableCommand {
         private func line(_ name: String, _ events: Int64, _ figures: Figures) -> String {
             "       \(name): \(rate(events, figures.cpuSeconds)) records per CPU-second, "
                 + "\(rate(events, figures.wallSeconds)) per second, peak +\(figures.peakGrowthBytes >> 20) MiB, "
-                + "loaded \(figures.loaded), spilled \(figures.spilledRows) rows, \(figures.spilledBytes >> 20) MiB, "
+                + "loaded \(figures.loaded), new \(figures.missed), \(blocksRead(figures)), spilled \(figures.spilledRows) rows, \(figures.spilledBytes >> 20) MiB, "
                 + "\(figures.merged) merges"
+        }
+
+        private func blocksRead(_ figures: Figures) -> String {
+            "\(rounded(Double(figures.blocksRead) / Double(max(1, figures.loaded + figures.missed)))) blocks read each"
         }
 
         private func stalls(_ name: String, _ figures: Figures) -> [Bool] {
@@ -264,6 +270,7 @@ struct TiersCheck: AsyncParsableCommand {
             figures.cpuSeconds = ProcessUsage().cpuSeconds - cpu
             let rows = execution.metrics.rows
             (figures.loaded, figures.merged) = (rows.loaded.value, rows.merged.value)
+            (figures.missed, figures.blocksRead) = (rows.missed.value, rows.blocksRead.value)
             (figures.spilledRows, figures.spilledBytes) = (rows.spilledRows.value, rows.spilledBytes.value)
             return figures
         }
