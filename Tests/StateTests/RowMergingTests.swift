@@ -42,7 +42,8 @@ import ThalwegTesting
         var lost = 0
         for _ in 0..<1000 {
             let merging = try RowMerging(
-                layers, Array(runs.reversed()), isOldest: true, Self.owner, in: place, filterBytesMax: 0)
+                layers, Array(runs.reversed()), isOldest: true, Self.owner, in: place, filterBytesMax: 0,
+                blockBytes: 1024)
             merging.begin()
             var merged: RowLayer?
             // Without a break two such loops would keep the merges of both from running at all.

@@ -13,6 +13,9 @@ public final class KeyTable<Key: Hashable> {
     // One task alone uses a table: dynamic exclusivity checks would only cost time.
     @exclusivity(unchecked) @usableFromInline var entries: UnsafeMutablePointer<UInt64>
     @exclusivity(unchecked) @usableFromInline var mask: Int
+    /// The most keys for so many entries.
+    @exclusivity(unchecked) @usableFromInline var keysMax: Int
+    @usableFromInline var isDense = false
     @exclusivity(unchecked) @usableFromInline var keys = Pages<Key>()
     @exclusivity(unchecked) @usableFromInline var hashes = PagedColumn<UInt64>(initial: .max)
     @exclusivity(unchecked) @usableFromInline var sharing = PageSharing()
@@ -47,7 +50,13 @@ public final class KeyTable<Key: Hashable> {
         while capacity < minimumCapacity * 2 { capacity *= 2 }
         entries = Self.makeEntries(capacity)
         mask = capacity - 1
+        keysMax = Self.keysMax(capacity: capacity, isDense: false)
     }
+
+    /// A table is at most half full; one whose memory is counted at most three quarters, which takes more steps to find
+    /// a key.
+    @usableFromInline
+    static func keysMax(capacity: Int, isDense: Bool) -> Int { isDense ? capacity / 4 * 3 : capacity / 2 - 1 }
 
     @inlinable
     static func makeEntries(_ capacity: Int) -> UnsafeMutablePointer<UInt64> {
@@ -84,10 +93,13 @@ public final class KeyTable<Key: Hashable> {
         (mask + 1) * 8 + keys.capacity * MemoryLayout<Key>.stride + hashes.byteCount
     }
 
-    /// Later memory of keys comes in extents of no more than so many bytes.
+    /// Later memory of keys comes in extents of no more than so many bytes. The table is filled further if these are
+    /// small. Before the first key.
     func limitExtents(to byteCount: Int) {
         keys.limitExtents(to: byteCount)
         hashes.limitExtents(to: byteCount)
+        isDense = byteCount < PageMemory.hugeBytes
+        keysMax = Self.keysMax(capacity: mask + 1, isDense: isDense)
     }
 
     // MARK: One key
@@ -242,10 +254,10 @@ public final class KeyTable<Key: Hashable> {
         return slot
     }
 
-    /// Makes room for `additional` keys: entries at most half full, memory for every slot.
+    /// Makes room for `additional` keys: entries that are not too full, memory for every slot.
     @inlinable @inline(__always)
     func reserve(_ additional: Int) {
-        if (count &+ additional) &* 2 > mask || slotLimit &+ additional > keys.capacity { grow(additional) }
+        if count &+ additional > keysMax || slotLimit &+ additional > keys.capacity { grow(additional) }
     }
 
     @inlinable @inline(never)
@@ -254,9 +266,12 @@ public final class KeyTable<Key: Hashable> {
         precondition(needed <= Int(Int32.max), "more than 2 billion keys in one subtask: raise the parallelism")
         while keys.capacity < needed { _ = keys.addPage() }
         hashes.reserve(needed)
-        guard (count + additional) * 2 > mask else { return }
+        guard count + additional > keysMax else { return }
         var capacity = mask + 1
-        while (count + additional) * 2 > capacity - 1 { capacity *= 2 }
+        while count + additional > keysMax {
+            capacity *= 2
+            keysMax = Self.keysMax(capacity: capacity, isDense: isDense)
+        }
         PageMemory.free(entries, byteCount: (mask + 1) * 8)
         entries = Self.makeEntries(capacity)
         mask = capacity - 1

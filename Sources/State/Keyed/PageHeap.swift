@@ -35,6 +35,9 @@ public final class PageHeap: Sendable {
     /// Later extents have no more than so many bytes: where memory is counted, little is to be taken before it is used.
     func limitExtents(to byteCount: Int) { memory.withLock { $0.extentBytes = byteCount } }
 
+    /// What it has taken.
+    var byteCount: Int { memory.withLock { $0.extents.reduce(0) { $0 + $1.byteCount } } }
+
     /// A page whose content is undefined.
     @usableFromInline
     func take() -> PageAddress {

@@ -63,7 +63,7 @@ final class SegmentRows: ColdRows {
             )
         }
         runs = open
-        try lookups.use(RunSet(open.values.map(\.run)))
+        try lookups.use(RunSet(open.values.map(\.run)), filtersOldest: false)
     }
 
     func run(of layer: RowLayer) -> Run? { runs[ObjectIdentifier(layer)]?.run }

@@ -36,8 +36,7 @@ extension KeyedStore {
             for slot in fresh {
                 // What snapshots share is not written to.
                 prepare(Int(slot))
-                // A row stays if it is used a second time: one that is not has no better claim than others.
-                tier.heat.remove(Int(slot))
+                tier.begin(Int(slot))
             }
             try load(tier)
         }
@@ -65,8 +64,10 @@ extension KeyedStore {
             if try row.withBytes({ try tier.cold.load($0, into: slot) }) {
                 layers.stored.insert(slot)
                 metrics.loaded.add(1)
+                tier.lookups.found += 1
             } else {
                 metrics.missed.add(1)
+                tier.lookups.vain += 1
             }
         }
     }
@@ -150,25 +151,22 @@ extension KeyedStore {
         tier.evicted += victims.count
     }
 
-    /// Moves the hand on over slots until it has passed enough that were not used since it came by last; somewhat more
-    /// than wanted.
+    /// Moves the hand on over slots until it has found enough rows that may leave; somewhat more than wanted.
     private func chooseVictims(_ wanted: Int, _ tier: RowTier) -> [Int] {
         let wordCount = (table.slotLimit + 63) >> 6
         var victims: [Int] = []
         victims.reserveCapacity(wanted + 64)
         var chosen = SlotBits()
         var looked = 0
-        // The hand may come round twice: what was hot the first time is taken then.
-        while victims.count < wanted && looked < 2 * wordCount {
+        while victims.count < wanted && looked < RowTier.passesMax * wordCount {
             if tier.hand >= wordCount { tier.hand = 0 }
-            var cold = ~(tier.heat.word(tier.hand) | chosen.word(tier.hand))
-            tier.heat.clear(word: tier.hand)
+            var cold = tier.pass(tier.hand) & ~chosen.word(tier.hand)
             while cold != 0 {
                 let slot = tier.hand << 6 | cold.trailingZeroBitCount
                 cold &= cold &- 1
                 guard table.isUsed(slot) else { continue }
                 victims.append(slot)
-                if looked < wordCount { chosen.insert(slot) }
+                chosen.insert(slot)
             }
             tier.hand += 1
             looked += 1
@@ -188,7 +186,8 @@ extension KeyedStore {
             sync: { try store.syncRun(path) })
         let run = try store.writeRun(
             path, operators: [owner.operatorName], subtask: owner.subtask, sequence: sequence,
-            parts: parts.map { $0.noting(in: layer) }, filteredRows: layer.rowCount)
+            parts: parts.map { $0.noting(in: layer) }, filteredRows: layer.rowCount,
+            blockBytes: tier.blockBytes)
         layer.written(run.map { HeldSegment($0.file, lease) }, run: run)
         layers.add(layer, holding: rows)
         gone = KeyTable()

@@ -37,9 +37,11 @@ struct RowMemory {
 
     /// What so many rows take.
     func bytes(rows: Int) -> Int {
-        // A table is at most half full, and doubles.
+        // A table doubles when it is too full.
         var capacity = 32
-        while capacity < 2 * rows + 2 { capacity *= 2 }
+        while KeyTable<Int>.keysMax(capacity: capacity, isDense: extentBytes < PageMemory.hugeBytes) < rows {
+            capacity *= 2
+        }
         let columns = strides.reduce(0) { $0 + columnBytes(stride: $1, rows: rows) }
         return capacity * 8 + columns + Self.heapFactor * encodedBytes * rows
     }

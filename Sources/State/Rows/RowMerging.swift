@@ -35,11 +35,13 @@ final class RowMerging: Sendable {
 
     /// - Parameters:
     ///   - filterBytesMax: for a filter over the rows of all.
+    ///   - blockBytes: see ``SegmentOptions``.
     ///   - notesTimers: whether timers are looked for in the layer.
     ///   - filter: what stays of a state; nil: everything.
     init(
         _ layers: [RowLayer], _ runs: [Run], isOldest: Bool, _ owner: RowOwner, in place: RowPlace,
-        filterBytesMax: Int, notesTimers: Bool = true, filter: MergeFilter? = nil
+        filterBytesMax: Int, blockBytes: Int = SegmentOptions.run.blockBytes, notesTimers: Bool = true,
+        filter: MergeFilter? = nil
     ) throws {
         self.layers = layers
         background = place.background
@@ -53,7 +55,7 @@ final class RowMerging: Sendable {
             merge: try place.store.merge(
                 runs, isOldest: isOldest, as: path, operators: [owner.operatorName], subtask: owner.subtask,
                 keyGroups: owner.keyGroups,
-                filteredRows: Self.filteredRows(rowCount, filterBytesMax),
+                filteredRows: Self.filteredRows(rowCount, filterBytesMax), blockBytes: blockBytes,
                 filter: { state in
                     guard let noting = notes.first(where: { $0.state == state.name }) else { return filter?(state) }
                     // A timer that cannot be read is damage, which whoever restores it is told.
@@ -67,7 +69,7 @@ final class RowMerging: Sendable {
     /// For how many rows there is a filter: for fewer than there are it tells less, and for few it is not worth it.
     private static func filteredRows(_ rowCount: Int, _ bytesMax: Int) -> Int? {
         let rows = min(rowCount, Run.filteredRows(within: bytesMax))
-        return rows * 3 >= rowCount && rows > 0 ? rows : nil
+        return rows * 2 >= rowCount && rows > 0 ? rows : nil
     }
 
     func begin() { submit() }
@@ -127,11 +129,11 @@ extension RowTier {
         guard runs.count == written.count, let range = RunPolicy().merge(runs.map(\.byteCount)) else { return }
         let chosen = Array(Array(written)[range].reversed())
         mergeAt = 2
-        let kept = cold.filterBytes - runs[range].reduce(0) { $0 + $1.filterBytes }
-        let filterBytesMax = Int(Double(place.budgetBytes) * Self.filterShare) - kept
+        let (merged, isOldest) = (Array(runs[range]), chosen.first === layers.chain.first)
         let merge = try RowMerging(
-            chosen, Array(runs[range]), isOldest: chosen.first === layers.chain.first, layers.owner, in: place,
-            filterBytesMax: shelf == nil ? filterBytesMax : 0, notesTimers: shelf == nil, filter: filter())
+            chosen, merged, isOldest: isOldest, layers.owner, in: place,
+            filterBytesMax: shelf == nil ? filterBytesMax(replacing: merged, isOldest: isOldest) : 0,
+            blockBytes: blockBytes, notesTimers: shelf == nil, filter: filter())
         merging.append(merge)
         merge.begin()
     }

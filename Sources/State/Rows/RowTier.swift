@@ -6,8 +6,9 @@ import ThalwegStorage
 
 /// The memory of a keyed store's rows: how many it may have, and which of them were used lately (FLIP-50).
 ///
-/// Rows leave by a clock: a hand goes round over the slots, passes over those used since it came by last, and takes
-/// the others. Used by one task.
+/// Rows leave by a clock: a hand goes round over the slots. Those used since it came by last rise, up to the third
+/// level; the others fall, and leave from the lowest one. So a row that is used again and again outlasts those that
+/// were used once of late. Used by one task.
 final class RowTier {
     let place: RowPlace
     let cold: any ColdRows
@@ -15,6 +16,11 @@ final class RowTier {
     let shelf: RowShelf?
     /// The slots of rows used since the hand passed.
     @exclusivity(unchecked) var heat = SlotBits()
+    /// The levels of rows, two bits for each.
+    private var lowBits = SlotBits()
+    private var highBits = SlotBits()
+    /// How often the hand comes by at most until a row leaves that is not used.
+    static let passesMax = 5
     /// Where the hand stands.
     var hand = 0
     /// The most rows in memory; known once some have been measured.
@@ -40,11 +46,18 @@ final class RowTier {
     var notesHeat = false
     private var memory: RowMemory?
 
-    /// The parts of the budget: blocks of files, and filters that spare looking into them. Filters are made anew while
-    /// files are merged, and take twice as much for that time. The rest is for rows, and for where blocks lie.
-    static let blockShare = 0.08
+    /// The parts of the budget: blocks of files, filters that spare looking into them, and where blocks lie. About as
+    /// much again is taken while files are written and merged. The rest is for rows.
+    static let blockShare = 0.03
     static let filterShare = 0.1
-    private static let rowShare = 1 - blockShare - 2 * filterShare - 0.02
+    private static let indexShare = 0.07
+    private static let writeShare = 0.2
+    private var rowShare: Double {
+        shelf == nil
+            ? 1 - Self.blockShare - Self.filterShare - Self.indexShare - Self.writeShare : 1 - RowShelf.share - 0.05
+    }
+    /// What blocks of files have, in bytes.
+    private static let blockBytesMax = 16 << 10
     /// The most rows that leave memory at a time, and about the most bytes of them: the task waits for it.
     private static let evictedMax = 8 << 10
     private static let evictedBytesMax = 1 << 20
@@ -89,12 +102,35 @@ final class RowTier {
 
     private func setRowsMax() {
         guard let memory else { return }
-        var bytes = Double(place.budgetBytes) * Self.rowShare - Double(cold.indexBytes)
+        let indexBytes = Double(place.budgetBytes) * Self.indexShare
+        var bytes = Double(place.budgetBytes) * rowShare - max(0, Double(cold.indexBytes) - indexBytes)
         // While a snapshot is written, there may be another copy of what is used meanwhile.
         if place.isSnapshotted { bytes /= 2 }
         rowsMax = memory.rowsMax(within: Int(max(0, bytes)), batchCapacity: place.batchCapacity)
         let some = min(max(rowsMax / 32, 1024), Self.evictedMax, Self.evictedBytesMax / memory.rowBytes)
         evictedMin = max(1, min(some, rowsMax / 4))
+    }
+
+    /// Of what size blocks of files are written: so small that little is read for a row, as far as where they lie takes
+    /// no more than its part of the memory.
+    var blockBytes: Int {
+        let blocksMax = max(1, Int(Double(place.budgetBytes) * Self.indexShare) / Run.indexBytesPerBlock)
+        return min(max(Int(cold.byteCount) / blocksMax, SegmentOptions.run.blockBytes), Self.blockBytesMax)
+    }
+
+    /// Rows that were looked up since the oldest file was made: those that were there, and new ones.
+    var lookups = (found: 0, vain: 0)
+
+    /// The most bytes of a filter over the rows of a file that is made of others.
+    ///
+    /// Newer files get theirs first: each spares looking into one more of them. A row that is in none of these is in
+    /// the oldest, unless it is new: only where many are, a filter over all rows is worth what it takes.
+    func filterBytesMax(replacing merged: [Run], isOldest: Bool) -> Int {
+        let kept = cold.filterBytes - merged.reduce(0) { $0 + $1.filterBytes }
+        let share = Int(Double(place.budgetBytes) * Self.filterShare)
+        guard isOldest else { return share - kept }
+        defer { lookups = (0, 0) }
+        return lookups.vain * 2 > lookups.found ? min(share - kept, share / 2) : 0
     }
 
     /// Whether the layers have changed since they were shown.
@@ -124,6 +160,27 @@ final class RowTier {
         try cold.show(chain.filter(\.isWritten))
         isStale = false
         setRowsMax()
+    }
+
+    // MARK: The hand
+
+    /// Moves the hand over 64 slots.
+    ///
+    /// - Parameter word: which ones: those from `64 * word` on.
+    /// - Returns: those on the lowest level whose rows were not used since the hand came by last, the first one lowest.
+    func pass(_ word: Int) -> UInt64 {
+        let (used, low, high) = (heat.word(word), lowBits.word(word), highBits.word(word))
+        heat.set(word: word, 0)
+        lowBits.set(word: word, used & (~low | high) | ~used & ~low & high)
+        highBits.set(word: word, used & (low | high) | ~used & low & high)
+        return ~(used | low | high)
+    }
+
+    /// A row has come: it rises when it is used a second time. One that is not has no better claim than others.
+    func begin(_ slot: Int) {
+        heat.remove(slot)
+        lowBits.remove(slot)
+        highBits.remove(slot)
     }
 
     // MARK: Restored layers

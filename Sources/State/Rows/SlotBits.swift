@@ -49,8 +49,14 @@ public struct SlotBits: Sendable {
     /// The slots from `64 * index` on, the first one lowest.
     func word(_ index: Int) -> UInt64 { index < words.count ? words[index] : 0 }
 
-    /// Removes the slots from `64 * index` on.
-    mutating func clear(word index: Int) { if index < words.count { words[index] = 0 } }
+    /// Replaces the slots from `64 * index` on.
+    mutating func set(word index: Int, _ bits: UInt64) {
+        if index >= words.count {
+            if bits == 0 { return }
+            grow(index)
+        }
+        words[index] = bits
+    }
 
     public mutating func removeAll() {
         for index in words.indices { words[index] = 0 }

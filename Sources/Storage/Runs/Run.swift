@@ -60,6 +60,9 @@ public final class Run: Sendable {
     /// The bytes of memory that finding its blocks takes, and the filter over its rows.
     public var memoryBytes: Int { footer.blocks.memoryBytes + filterBytes }
 
+    /// About the bytes of memory that finding a block takes.
+    public static var indexBytesPerBlock: Int { BlockIndex.bytesPerBlock }
+
     /// The memory that a filter over so many rows takes.
     public static func filterBytes(forRows rows: Int) -> Int { RowFilter.bytes(forRows: rows) }
 

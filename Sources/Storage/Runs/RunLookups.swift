@@ -44,8 +44,10 @@ public final class RunLookups {
 
     /// Looks into other runs from now on: opens those that are new, and lets go of those that are gone.
     ///
+    /// - Parameter filtersOldest: whether the oldest run may take memory for its filters: that spares reading where
+    ///   many rows are looked up that are not there.
     /// - Throws: kind `input` when a file is not there; then nothing has changed.
-    public func use(_ runs: RunSet) throws {
+    public func use(_ runs: RunSet, filtersOldest: Bool = true) throws {
         var left = filterBytesMax - runs.runs.reduce(0) { $0 + $1.filterBytes }
         for reader in readers where runs.runs.contains(where: { $0 === reader.run }) { left -= reader.filterBytes }
         var next: ContiguousArray<RunReader> = []
@@ -53,7 +55,12 @@ public final class RunLookups {
             if let known = readers.first(where: { $0.run === run }) {
                 next.append(known)
             } else {
-                next.append(try RunReader(run, number: nextNumber, filterBytes: &left))
+                var none = 0
+                let isFiltered = filtersOldest || run !== runs.runs.last
+                next.append(
+                    try isFiltered
+                        ? RunReader(run, number: nextNumber, filterBytes: &left)
+                        : RunReader(run, number: nextNumber, filterBytes: &none))
                 nextNumber += 1
             }
         }

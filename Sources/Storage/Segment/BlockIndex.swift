@@ -45,6 +45,18 @@ struct BlockIndex: Hashable, Sendable, RandomAccessCollection {
         keyEnds.append(UInt32(keys.count))
     }
 
+    /// What a block takes in memory, when its first key is that of a small row.
+    static let bytesPerBlock = MemoryLayout<Block>.stride + 32
+
+    /// Gives back memory that was taken for blocks to come.
+    mutating func trim() {
+        blocks.trim()
+        prefixes.trim()
+        middles.trim()
+        keys.trim()
+        keyEnds.trim()
+    }
+
     /// What it takes in memory.
     var memoryBytes: Int {
         blocks.capacity * MemoryLayout<Block>.stride + (prefixes.capacity + middles.capacity) * 8 + keys.capacity
@@ -98,6 +110,14 @@ struct BlockIndex: Hashable, Sendable, RandomAccessCollection {
 }
 
 extension ContiguousArray {
+    fileprivate mutating func trim() {
+        guard capacity > count else { return }
+        var exact = ContiguousArray()
+        exact.reserveCapacity(count)
+        exact.append(contentsOf: self)
+        self = exact
+    }
+
     /// The first index of a range from which on `belongs` holds, given that it holds from there to its end: by halving.
     @inline(__always)
     fileprivate func firstIndex(in range: Range<Int>, fromWhere belongs: (Element) -> Bool) -> Int {

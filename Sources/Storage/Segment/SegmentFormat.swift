@@ -67,7 +67,7 @@ public struct SegmentOptions: Sendable {
     /// For segments that are asked for single rows while a job runs: small blocks, not compressed, with filters.
     public static var run: SegmentOptions {
         var options = SegmentOptions()
-        options.blockBytes = 2 << 10
+        options.blockBytes = 1 << 10
         options.compressionLevel = 0
         options.hasFilters = true
         return options

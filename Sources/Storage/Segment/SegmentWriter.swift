@@ -266,6 +266,7 @@ public final class SegmentWriter: EntryWriter {
         guard !isFinished else { throw ThalwegError(.bug, "a segment is finished twice") }
         try endState()
         isFinished = true
+        footer.blocks.trim()
         try write(footer.encoded())
         try writePending()
         return (footer, fileChecksum.value)

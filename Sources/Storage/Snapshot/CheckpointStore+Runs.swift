@@ -13,13 +13,16 @@ extension CheckpointStore {
     /// - Parameters:
     ///   - path: relative to the root, one that no file has: see ``RunNames``.
     ///   - filteredRows: for how many rows a filter is kept in memory; nil: none.
+    ///   - blockBytes: see ``SegmentOptions``; nil: as it is for runs.
     /// - Returns: nil when there are no entries; then there is no file either.
     public func writeRun(
-        _ path: String, operators: [String], subtask: Int, sequence: Int64, parts: [StatePart], filteredRows: Int?
+        _ path: String, operators: [String], subtask: Int, sequence: Int64, parts: [StatePart], filteredRows: Int?,
+        blockBytes: Int? = nil
     ) throws -> Run? {
-        let target = RunTarget(
+        var target = RunTarget(
             path: root + "/" + path, listedAs: path, operators: operators, subtask: subtask, sequence: sequence,
             filteredRows: filteredRows)
+        if let blockBytes { target.options.blockBytes = blockBytes }
         return try Run.write(parts, to: target, fileSystem: fileSystem)
     }
 
@@ -37,13 +40,15 @@ extension CheckpointStore {
     ///   - path: of the new run, relative to the root.
     ///   - isOldest: whether nothing lies below them.
     ///   - filteredRows: for how many rows a filter is kept in memory; nil: none.
+    ///   - blockBytes: see ``SegmentOptions``.
     public func merge(
         _ runs: [Run], isOldest: Bool, as path: String, operators: [String], subtask: Int, keyGroups: Range<Int>,
-        filteredRows: Int?, filter: @escaping (StateDescriptor) -> RunMerge.Filter?
+        filteredRows: Int?, blockBytes: Int, filter: @escaping (StateDescriptor) -> RunMerge.Filter?
     ) throws -> RunMerge {
-        let target = RunTarget(
+        var target = RunTarget(
             path: root + "/" + path, listedAs: path, operators: operators, subtask: subtask,
             sequence: runs.first?.sequence ?? 0, filteredRows: filteredRows)
+        target.options.blockBytes = blockBytes
         return try RunMerge(
             runs, isOldest: isOldest, to: target, fileSystem: fileSystem, keyGroups: keyGroups, filter: filter)
     }

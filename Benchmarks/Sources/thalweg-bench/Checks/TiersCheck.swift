@@ -44,6 +44,7 @@ struct TiersCheck: AsyncParsableCommand {
         var distribution: Keys
         /// Nil: in memory.
         var budgetBytes: Int?
+        var backend = StateBackendName.tiered
 
         /// - Parameter events: rounded down to whole stretches.
         init(keys: UInt64, events: Int64, distribution: Keys = .uniform, budgetBytes: Int? = nil) {
@@ -55,7 +56,8 @@ struct TiersCheck: AsyncParsableCommand {
 
         var arguments: [String] {
             ["check", "tiers", "one", "--keys", "\(keys)", "--records", "\(events)"]
-                + ["--distribution", distribution.rawValue] + (budgetBytes.map { ["--budget", "\($0)"] } ?? [])
+                + ["--distribution", distribution.rawValue, "--backend", backend.rawValue]
+                + (budgetBytes.map { ["--budget", "\($0)"] } ?? [])
         }
 
         /// What the running counts add up to, by a plain array.
@@ -83,7 +85,7 @@ struct TiersCheck: AsyncParsableCommand {
         var events: Int64 = 20_000_000
         @Option(help: "The budget that state outgrows eight and twenty times.") var budget = 16 << 20
         @Option(help: "How many bytes of state a checkpoint has.") var checkpointBytes = 1 << 30
-        @Option(help: "Which parts: fits, zipf, uniform, outgrown, above, checkpoint, with commas.")
+        @Option(help: "Which parts: fits, zipf, uniform, rocksdb, outgrown, above, checkpoint, with commas.")
         var only: String?
         @Option(help: "The directory for checkpoints.") var directory = "tiers-measured"
 
@@ -106,6 +108,7 @@ struct TiersCheck: AsyncParsableCommand {
                     { try await compare("Zipf 1.0, budget 30 %", .zipf, events, stateBytes * 3 / 10, least: 0.6) }
                 ),
                 ("uniform", { try await compare("uniform, budget 30 %", .uniform, events / 5, stateBytes * 3 / 10) }),
+                ("rocksdb", { try await beside(.rocksdb, events / 5, stateBytes * 3 / 10, least: 2) }),
                 ("outgrown", { try await outgrown(stateBytes) }),
                 ("above", { try await above(stateBytes) }),
                 ("checkpoint", { try await checkpoint() }),
@@ -165,11 +168,45 @@ struct TiersCheck: AsyncParsableCommand {
                 + stalls(name, best.tiered)
         }
 
+        // MARK: Against another backend
+
+        /// Whether this build has a backend.
+        private func has(_ backend: StateBackendName) -> Bool { (try? backend.backend()) != nil }
+
+        /// The median of the ratios of pairs of runs with uniform keys, one right after the other.
+        private func beside(
+            _ backend: StateBackendName, _ events: Int64, _ budget: Int, least: Double
+        ) async throws -> [Bool] {
+            let name = "uniform, budget 30 %"
+            guard has(backend) else {
+                print("50.d2          \(name): \(backend.rawValue) is not in this build (--traits RocksDB)")
+                return []
+            }
+            var plan = Plan(keys: keys, events: events, budgetBytes: budget)
+            let expected = plan.expectedSum
+            var ratios: [Double] = []
+            var isRight = true
+            for pair in 0..<3 {
+                plan.backend = .tiered
+                let tiered = try await measure(plan)
+                plan.backend = backend
+                let other = try await measure(plan)
+                ratios.append(other.cpuSeconds / tiered.cpuSeconds)
+                isRight = isRight && tiered.sum == expected && other.sum == expected
+                if pair > 0 { continue }
+                print(line(name + ", tiered", plan.events, tiered))
+                print(line(name + ", \(backend.rawValue)", plan.events, other))
+            }
+            let text = "\(name): tiered at \(rounded(ratios.sorted()[1])) x of \(backend.rawValue) per CPU-second"
+            return report("50.d2", text, holds: ratios.sorted()[1] >= least)
+                + report("50.d2", "\(name): the counts are those of an array", holds: isRight)
+        }
+
         private func line(_ name: String, _ events: Int64, _ figures: Figures) -> String {
             "       \(name): \(rate(events, figures.cpuSeconds)) records per CPU-second, "
                 + "\(rate(events, figures.wallSeconds)) per second, peak +\(figures.peakGrowthBytes >> 20) MiB, "
-                + "loaded \(figures.loaded), new \(figures.missed), \(blocksRead(figures)), spilled \(figures.spilledRows) rows, \(figures.spilledBytes >> 20) MiB, "
-                + "\(figures.merged) merges"
+                + "loaded \(figures.loaded), new \(figures.missed), \(blocksRead(figures)), "
+                + "spilled \(figures.spilledRows) rows, \(figures.spilledBytes >> 20) MiB, \(figures.merged) merges"
         }
 
         private func blocksRead(_ figures: Figures) -> String {
@@ -243,6 +280,7 @@ struct TiersCheck: AsyncParsableCommand {
         @Option(name: .customLong("records")) var events: Int64
         @Option var distribution = Keys.uniform
         @Option var budget: Int?
+        @Option var backend = StateBackendName.tiered
 
         func run() async throws {
             // What any job needs is there before memory is looked at.
@@ -256,6 +294,7 @@ struct TiersCheck: AsyncParsableCommand {
         private func count(_ events: Int64, keys: UInt64) async throws -> Figures {
             let env = StreamEnvironment()
             env.settings.state.budgetBytes = budget
+            env.settings.state.backend = try backend.backend()
             let tally = Tally()
             let items =
                 distribution == .uniform
