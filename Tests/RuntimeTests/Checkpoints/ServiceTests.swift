@@ -47,7 +47,8 @@ import ThalwegTesting
         let (disk, collected) = (FaultyFileSystem(MemoryFileSystem(), DiskFaults()), Collected<Int64>())
         let log = Log()
         let service = try JobService(
-            environment(ManualScript([[.emit([1])]]), collected, disk), logger: Logger(label: "job") { _ in log })
+            environment(ManualScript([[.emit([1])]]), collected, disk), stopTimeout: .seconds(3600),
+            logger: Logger(label: "job") { _ in log })
         let group = ServiceGroup(services: [service], logger: Logger(label: "test"))
         let run = Task { try await group.run() }
         while service.execution.metrics.total(of: 1, \.recordsIn) < 1 { await Task.yield() }
