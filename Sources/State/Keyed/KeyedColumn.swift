@@ -80,13 +80,23 @@ public struct StoredForm {
     /// Makes the function that takes over entries stored as described, which may be another schema than that of today.
     /// Called once for each description, not for each entry.
     public let loader: (_ stored: StateDescriptor) throws -> EntryLoader
+    /// Has the entries of a slot stay at rest, of which there are too many for memory; nil: they are always loaded.
+    let leave: ((_ slot: Int) throws -> Void)?
     /// What the types of user keys and values say of their earlier forms.
     private let evolutions: () throws -> (userKey: DeclaredEvolution, value: DeclaredEvolution)
 
     /// A state without user keys and values.
     public init(_ descriptor: StateDescriptor, loader: @escaping (_ stored: StateDescriptor) throws -> EntryLoader) {
+        self.init(descriptor, leave: nil, loader: loader)
+    }
+
+    init(
+        _ descriptor: StateDescriptor, leave: ((_ slot: Int) throws -> Void)?,
+        loader: @escaping (_ stored: StateDescriptor) throws -> EntryLoader
+    ) {
         self.descriptor = descriptor
         self.loader = loader
+        self.leave = leave
         evolutions = { (DeclaredEvolution(), DeclaredEvolution()) }
     }
 
@@ -97,6 +107,7 @@ public struct StoredForm {
     ) {
         self.descriptor = descriptor
         self.loader = loader
+        leave = nil
         evolutions = { (DeclaredEvolution(), try RecordType<Value>.learn().evolution) }
     }
 
@@ -107,6 +118,7 @@ public struct StoredForm {
     ) {
         self.descriptor = descriptor
         self.loader = loader
+        leave = nil
         evolutions = { (try RecordType<UserKey>.learn().evolution, try RecordType<Value>.learn().evolution) }
     }
 

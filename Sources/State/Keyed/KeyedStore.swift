@@ -19,6 +19,12 @@ open class AnyKeyedStore {
     @exclusivity(unchecked) @usableFromInline final var storedIsTiered = false
     /// Which rows stay in memory; nil: all do.
     final var tier: RowTier?
+    /// Rows of which parts rest while others are in memory: a state has more for their keys than memory is to have.
+    final var wideRows = SlotBits()
+    /// Whether a state may have become so large for some key.
+    final var mayHaveLarge = false
+    /// What went wrong in the middle of a call.
+    final var failure: (any Error)?
     /// Says what rows at rest need to hold no more, as of now; asked when files are made one.
     public final var mergeFilter: (() -> MergeFilter)?
     /// What time it is for state that expires; set before such a state is bound.
@@ -131,9 +137,13 @@ open class AnyKeyedStore {
     }
 
     /// Says how rows are written that are written before anything changes: nothing is shared, nothing to be released.
-    final func peek(operatorName: String, maxParallelism: Int, changed: SlotBits) -> [StatePart] {
+    ///
+    /// - Parameter names: of the states that are wanted; nil: all.
+    final func peek(
+        operatorName: String, maxParallelism: Int, changed: SlotBits, only names: Set<String>? = nil
+    ) -> [StatePart] {
         let keys = peekKeys(operatorName: operatorName, maxParallelism: maxParallelism, changed: changed)
-        return parts(told(changed), keys)
+        return parts(told(changed).filter { names?.contains($0.name) ?? true }, keys)
     }
 
     /// The same with the keys, and a part of each state whatever it holds.

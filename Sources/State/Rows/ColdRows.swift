@@ -82,7 +82,13 @@ final class SegmentRows: ColdRows {
         self.loaders = loaders
         var isThere = false
         guard lookups.select(row) else { return false }
-        for (state, load) in loaders.enumerated() where try lookups.findSelected(state, row: row, into: buffer) {
+        for (state, load) in loaders.enumerated() {
+            if let leave = forms[state].leave, isLarge(state, row) {
+                try leave(slot)
+                isThere = true
+                continue
+            }
+            guard try lookups.findSelected(state, row: row, into: buffer) else { continue }
             isThere = true
             for entry in 0..<buffer.count {
                 var key = ByteReader(buffer.suffix(entry))
@@ -90,6 +96,17 @@ final class SegmentRows: ColdRows {
             }
         }
         return isThere
+    }
+
+    /// Whether files have more of the row that was selected than is loaded at once.
+    private func isLarge(_ state: Int, _ row: UnsafeRawBufferPointer) -> Bool {
+        // In memory it takes about three times as much.
+        lookups.selectedBytes(state, row: row, end: RestingEntries.end(of: Array(row))) > place.largeBytes / 3
+    }
+
+    /// Finds single entries of a state.
+    func entries(of name: String, _ tier: RowTier, _ layers: RowLayers) -> RestingEntries? {
+        forms.firstIndex { $0.descriptor.name == name }.map { RestingEntries(tier, layers, lookups, state: $0) }
     }
 
     func timers(

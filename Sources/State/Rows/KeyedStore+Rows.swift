@@ -59,6 +59,7 @@ extension KeyedStore {
     func freezeRows(
         in layers: RowLayers, operatorName: String, maxParallelism: Int, checkpoint: Int64, isSelfContained: Bool
     ) throws -> RowSnapshot {
+        try throwFailure()
         let isWhole = isSelfContained && !layers.isPartial || layers.isWholeNext(rowCount: table.count)
         if !isSelfContained, let shelf = tier?.shelf { try removeGone(from: shelf) }
         let below = try tier?.shelf?.freeze(sequence: layers.nextSequence(checkpoint: checkpoint))
@@ -80,6 +81,7 @@ extension KeyedStore {
         let changed = layers.begin(added.map(\.layer), isWhole: isWhole)
         // Every other row is in a layer already, or in one that is being written.
         layers.stored.formUnion(changed)
+        if !wideRows.isEmpty { for (_, column) in wideColumns { column.seal(layer.sequence) } }
         flights.append(
             RowFlight(
                 added: added.map(\.layer), isWhole: isWhole, changed: changed, gone: gone, epochs: tier?.shelf?.begin())
@@ -109,6 +111,7 @@ extension KeyedStore {
         defer { tier?.changed(layers.chain, added: layer) }
         if flight.isWritten {
             if let epochs = flight.epochs { tier?.shelf?.end(epochs) }
+            landWideRows(flight, isWritten: true)
             return flight.added.forEach(layers.end)
         }
         for layer in flight.added { layer.failed() }
@@ -130,9 +133,15 @@ extension KeyedStore {
         flights = left
     }
 
+    private func landWideRows(_ flight: RowFlight<Key>, isWritten: Bool) {
+        guard !wideRows.isEmpty, let sequence = flight.added.last?.sequence else { return }
+        for (_, column) in wideColumns { column.land(sequence, isWritten: isWritten) }
+    }
+
     /// The rows of a snapshot rest nowhere.
     private func takeBack(_ flight: RowFlight<Key>, _ layers: RowLayers) {
         if let epochs = flight.epochs { tier?.shelf?.fail(epochs) }
+        landWideRows(flight, isWritten: false)
         layers.fail(flight.added, flight.isWhole ? usedSlots : flight.changed.filter(table.isUsed))
         for place in 0..<flight.gone.slotLimit where flight.gone.isUsed(place) {
             let (key, hash) = (flight.gone.key(at: place), flight.gone.hash(at: place))

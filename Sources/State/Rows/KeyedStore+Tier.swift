@@ -27,6 +27,7 @@ extension KeyedStore {
 
     /// Notes the rows of a batch that was resolved, and loads those that are at rest.
     public func noteResolved(_ slots: UnsafePointer<Int32>, count: Int) throws {
+        try throwFailure()
         layers?.changed.insert(slots, count: count, limit: table.slotLimit)
         tier?.shelf?.changed.insert(slots, count: count, limit: table.slotLimit)
         if let tier, tier.notesHeat { tier.heat.insert(slots, count: count, limit: table.slotLimit) }
@@ -63,6 +64,7 @@ extension KeyedStore {
             try encoder.encode(UnsafeRawPointer(table.keys.address(slot)), into: &row)
             if try row.withBytes({ try tier.cold.load($0, into: slot) }) {
                 layers.stored.insert(slot)
+                if wideRows.contains(slot) { metrics.largeRows.add(1) }
                 metrics.loaded.add(1)
                 tier.lookups.found += 1
             } else {
@@ -82,6 +84,8 @@ extension KeyedStore {
     /// Sends rows to rest if there are more than fit.
     public func makeRoom() throws {
         guard let tier, let layers else { return }
+        try throwFailure()
+        if mayHaveLarge || !wideRows.isEmpty { try tendWideRows(tier, layers) }
         try tier.tend(layers, filter: { keptAtRest })
         try tier.refresh(layers.chain)
         if tier.isMeasureDue(rowCount: table.count, slotBytes: slotBytes) { try measure(tier, layers.owner) }
@@ -97,7 +101,8 @@ extension KeyedStore {
         var count = 0
         // Here and there: neighbours may be of one kind.
         let step = max(1, table.slotLimit / sampleMax)
-        for slot in stride(from: table.slotLimit - 1, through: 0, by: -step) where table.isUsed(slot) {
+        for slot in stride(from: table.slotLimit - 1, through: 0, by: -step)
+        where table.isUsed(slot) && !wideRows.contains(slot) {
             sample.insert(slot)
             count += 1
         }
@@ -160,7 +165,7 @@ extension KeyedStore {
         var looked = 0
         while victims.count < wanted && looked < RowTier.passesMax * wordCount {
             if tier.hand >= wordCount { tier.hand = 0 }
-            var cold = tier.pass(tier.hand) & ~chosen.word(tier.hand)
+            var cold = tier.pass(tier.hand) & ~chosen.word(tier.hand) & ~wideRows.word(tier.hand)
             while cold != 0 {
                 let slot = tier.hand << 6 | cold.trailingZeroBitCount
                 cold &= cold &- 1

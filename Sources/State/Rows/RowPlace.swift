@@ -51,6 +51,10 @@ public struct RowPlace: Sendable {
         self.background = background
     }
 
+    /// From how many bytes on what a state has for one key is too large to be in memory: a small part of what the task
+    /// has, so that rows come and go quickly.
+    var largeBytes: Int { max(4 << 10, budgetBytes / 32) }
+
     /// Gives no file the name of one that is there. Once nobody else can write here, and before anything is written.
     public func skipTakenNames() throws { try store.skipTaken(names) }
 
@@ -68,6 +72,8 @@ public final class RowMetrics: Sendable {
     public let spilledBytes = SharedCounter()
     /// Rows that came back.
     public let loaded = SharedCounter()
+    /// Rows of which a state has too much for memory: its entries come and go one by one.
+    public let largeRows = SharedCounter()
     /// Times that several files were made one.
     public let merged = SharedCounter()
     /// Keys that were looked up in vain: new ones.

@@ -56,6 +56,15 @@ final class RowTier {
         shelf == nil
             ? 1 - Self.blockShare - Self.filterShare - Self.indexShare - Self.writeShare : 1 - RowShelf.share - 0.05
     }
+    /// Of rows that are too large for memory: what has changed in them since it was written.
+    private static let wideShare = 1.0 / 8
+    var wideBytesMax: Int { max(4 << 10, Int(Double(place.budgetBytes) * Self.wideShare)) }
+    /// Whether there are such rows.
+    var hasWideRows = false {
+        didSet { if hasWideRows != oldValue { setRowsMax() } }
+    }
+    /// From how many bytes on what a state has for a key is too large to be in memory.
+    var largeBytes: Int { place.largeBytes }
     /// What blocks of files have, in bytes.
     private static let blockBytesMax = 16 << 10
     /// The most rows that leave memory at a time, and about the most bytes of them: the task waits for it.
@@ -104,6 +113,7 @@ final class RowTier {
         guard let memory else { return }
         let indexBytes = Double(place.budgetBytes) * Self.indexShare
         var bytes = Double(place.budgetBytes) * rowShare - max(0, Double(cold.indexBytes) - indexBytes)
+        if hasWideRows { bytes -= Double(wideBytesMax) }
         // While a snapshot is written, there may be another copy of what is used meanwhile.
         if place.isSnapshotted { bytes /= 2 }
         rowsMax = memory.rowsMax(within: Int(max(0, bytes)), batchCapacity: place.batchCapacity)

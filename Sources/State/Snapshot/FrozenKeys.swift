@@ -68,13 +68,17 @@ public final class FrozenKeys: Sendable {
 
     /// A part with any number of entries for each slot.
     ///
-    /// - Parameter body: adds the entries of a slot in ascending order of what follows the key.
+    /// - Parameters:
+    ///   - hidesBelow: whether a slot's entries are all that its row has, whatever older layers say; they always are
+    ///     unless told otherwise.
+    ///   - body: adds the entries of a slot in ascending order of what follows the key.
     public func part(
-        _ descriptor: StateDescriptor, entries body: @escaping @Sendable (Int, inout KeyedEntries) throws -> Void
+        _ descriptor: StateDescriptor, hidesBelow: (@Sendable (Int) -> Bool)? = nil,
+        entries body: @escaping @Sendable (Int, inout KeyedEntries) throws -> Void
     ) -> StatePart {
         StatePart(descriptor) { [self] writer in
             var entries = KeyedEntries(writer)
-            try forEachRow(of: writer) { slot, key in
+            try forEachRow(of: writer, hidesBelow: hidesBelow) { slot, key in
                 entries.begin(key)
                 try body(slot, &entries)
             }
@@ -86,14 +90,17 @@ public final class FrozenKeys: Sendable {
     /// - Parameter address: what `body` reads first, to have it fetched early.
     func forEachRow(
         of writer: any EntryWriter, prefetching address: ((Int) -> UnsafeRawPointer)? = nil,
+        hidesBelow: ((Int) -> Bool)? = nil,
         _ body: (_ slot: Int, _ key: UnsafeRawBufferPointer) throws -> Void
     ) throws {
         let order = try order()
         for rank in 0..<order.count {
             if let address { order.prefetch(after: rank, below: slotLimit, address) }
             try order.withKey(rank) { key in
-                if isLayer { try writer.addRowTombstone(key: key) }
-                if order.places[rank] < slotLimit { try body(order.places[rank], key) }
+                let place = order.places[rank]
+                let isGone = place >= slotLimit
+                if isLayer && (isGone || hidesBelow?(place) ?? true) { try writer.addRowTombstone(key: key) }
+                if !isGone { try body(place, key) }
             }
         }
     }
@@ -112,6 +119,13 @@ public struct KeyedEntries: ~Copyable {
         self.key.removeAll()
         self.key.append(key)
         keyCount = key.count
+    }
+
+    /// Says that an entry is gone, whatever older layers have of it.
+    mutating func remove(_ suffix: (inout ByteWriter) throws -> Void) throws {
+        key.truncate(to: keyCount)
+        try suffix(&key)
+        try key.withBytes { try writer.addTombstone(key: $0, rowBytes: keyCount) }
     }
 
     /// Adds an entry.

@@ -23,6 +23,8 @@ public struct SortedEntries<UserKey: Codable & Sendable, Value: Codable & Sendab
     /// The state, if its entries expire, and the slot.
     @usableFromInline let expiring: SortedMapState<UserKey, Value>?
     @usableFromInline let slot: Int
+    /// The map, if it is too large for memory.
+    @usableFromInline let wide: WideView<UserKey, Value>?
     @usableFromInline var isDescending = false
 
     @inlinable
@@ -34,6 +36,7 @@ public struct SortedEntries<UserKey: Codable & Sendable, Value: Codable & Sendab
         // Set by `bind` before the first record.
         order = state.order.unsafelyUnwrapped
         expiring = state.isExpiring ? state : nil
+        wide = state.hasWide ? state.wideMap(slot)?.view() : nil
     }
 
     /// The same entries in the opposite order.
@@ -57,6 +60,7 @@ public struct SortedEntries<UserKey: Codable & Sendable, Value: Codable & Sendab
         @usableFromInline var cursor: SortedCursor<UserKey, Value>
         @usableFromInline let expiring: SortedMapState<UserKey, Value>?
         @usableFromInline let slot: Int
+        @usableFromInline let wide: WideEntries<UserKey, Value>?
 
         @inlinable
         init(_ entries: SortedEntries) {
@@ -65,10 +69,13 @@ public struct SortedEntries<UserKey: Codable & Sendable, Value: Codable & Sendab
                 entries.order)
             expiring = entries.expiring
             slot = entries.slot
+            wide = entries.wide?.entries(
+                from: entries.lower, to: entries.upper, isDescending: entries.isDescending)
         }
 
         @inlinable
         public mutating func next() -> Element? {
+            if let wide { return wide.next() }
             while let place = cursor.next() {
                 let (key, value) = (place.key, place.value.pointee)
                 guard let expiring else { return (key, value) }

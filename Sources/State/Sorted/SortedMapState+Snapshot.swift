@@ -12,8 +12,14 @@ extension SortedMapState {
         let stamps = expiry?.freeze(under: keys.lease)
         let (keyEncoder, valueEncoder) = (userKeys.encoder.raw, stored.raw)
         let (keyStride, valueStride) = (MemoryLayout<UserKey>.stride, MemoryLayout<Value>.stride)
+        let levels = frozenLevels(isMerged: keys.lease.isMomentary)
         return [
-            keys.part(form(name, userKeys, stored, keys.owner)) { slot, entries in
+            keys.part(
+                form(name, userKeys, stored, keys.owner), hidesBelow: { levels[$0]?.level.hidesBelow ?? true }
+            ) { slot, entries in
+                if let level = levels[slot] {
+                    return try level.write(to: &entries, userKeys.encoder, stored)
+                }
                 // The order in memory is the order of the entries.
                 try trees.address(slot).pointee.forEachLeaf { leaf in
                     let (keys, values) = (UnsafeRawPointer(leaf.keys), UnsafeRawPointer(leaf.payloads))
@@ -49,7 +55,9 @@ extension SortedMapState {
     public func forms(_ name: String, _ owner: StateOwner) -> [StoredForm] {
         guard let stored, let userKeys, let order else { return [] }
         return [
-            StoredForm(form(name, userKeys, stored, owner)) { [self] found in
+            StoredForm(
+                form(name, userKeys, stored, owner), leave: isExpiring ? nil : { [self] in try leaveAtRest($0) }
+            ) { [self] found in
                 let stamps = try StoredStamps(found, wanted: expiry?.ttl)
                 return { [self] slot, key, bytes in
                     let userKey = try userKeys.encoder.decode(&key)
@@ -59,6 +67,7 @@ extension SortedMapState {
                     let (place, isNew) = column.address(slot).pointee.findOrInsert(
                         userKey, value, order, hasStamps: isExpiring)
                     if !isNew { place.value.pointee = value }
+                    if isNew && column.address(slot).pointee.count & 63 == 0 { noteGrown(slot) }
                     guard let expiry else { return }
                     place.stamp.pointee = stamps.restored(stamp, expiry)
                     expiry.note(place.stamp.pointee, at: slot)

@@ -35,6 +35,12 @@ public final class SortedMapState<UserKey: Codable & Sendable, Value: Codable & 
     /// Whether there is an `expiry`. Asked on every access: a flag costs no reference count. What follows when it is
     /// set stays in its own branch, so that the other one makes no call.
     @usableFromInline let isExpiring: Bool
+    /// The maps that are too large for memory; nil as long as there was none.
+    @usableFromInline var wides: WideMaps<UserKey, Value>?
+    /// Whether there is one.
+    @exclusivity(unchecked) @usableFromInline var hasWide = false
+    /// The slots of maps that have become large.
+    var largeSlots: [Int] = []
     /// Hears of what has expired.
     @usableFromInline var listener: ExpiryListener<(UserKey, Value)>?
 
@@ -48,7 +54,9 @@ public final class SortedMapState<UserKey: Codable & Sendable, Value: Codable & 
         store = unbound
         column.reserve(1)
         // The state outlives the store that asks; unowned(unsafe) because the check runs for every new key.
-        storedEmptyCheck = { [unowned(unsafe) self] slot in self.column.address(slot).pointee.count == 0 }
+        storedEmptyCheck = { [unowned(unsafe) self] slot in
+            self.column.address(slot).pointee.count == 0 && !(self.hasWide && self.wideMap(slot) != nil)
+        }
     }
 
     /// - Throws: kind `job` when the user key has no order, or the name is taken.
@@ -72,8 +80,10 @@ public final class SortedMapState<UserKey: Codable & Sendable, Value: Codable & 
 
     @inlinable @inline(__always)
     func findOrInsert(_ key: UserKey, _ value: Value) -> (place: SortedPlace<UserKey, Value>, isNew: Bool) {
-        column.address(store.slot).pointee.findOrInsert(
-            key, value, order.unsafelyUnwrapped, hasStamps: isExpiring)
+        let tree = column.address(store.slot)
+        let found = tree.pointee.findOrInsert(key, value, order.unsafelyUnwrapped, hasStamps: isExpiring)
+        if found.isNew && tree.pointee.count & 63 == 0 { noteGrown(store.slot) }
+        return found
     }
 
     @inlinable
@@ -90,10 +100,12 @@ public final class SortedMapState<UserKey: Codable & Sendable, Value: Codable & 
     public subscript(key: UserKey) -> Value? {
         get {
             if isExpiring { return readExpiring(key) }
-            return find(key)?.value.pointee
+            if let place = find(key) { return place.value.pointee }
+            return hasWide ? wideMap(store.slot)?.find(key) : nil
         }
         set {
             if isExpiring { return replaceExpiring(key, newValue) }
+            if hasWide, let map = wideMap(store.slot) { return setWide(map, key, newValue) }
             guard let newValue else { return removeEntry(key, slot: store.slot) }
             let (place, isNew) = findOrInsert(key, newValue)
             if !isNew { place.value.pointee = newValue }
@@ -106,6 +118,12 @@ public final class SortedMapState<UserKey: Codable & Sendable, Value: Codable & 
     public subscript(key: UserKey, default standard: @autoclosure () -> Value) -> Value {
         get { self[key] ?? standard() }
         _modify {
+            if hasWide, let map = wideMap(store.slot) {
+                var value = map.find(key) ?? standard()
+                defer { map.set(key, value) }
+                yield &value
+                return
+            }
             let place = isExpiring ? prepareWrite(key, standard) : placeToWrite(key, standard)
             // Held, so that its memory stays whatever happens to the map meanwhile.
             let leaf = place.leaf
@@ -124,7 +142,9 @@ public final class SortedMapState<UserKey: Codable & Sendable, Value: Codable & 
     /// Whether the current key has an entry for a user key. Asking is no read: it changes no time to live.
     @inlinable
     public func contains(_ key: UserKey) -> Bool {
-        guard let place = find(key) else { return false }
+        guard let place = find(key) else {
+            return hasWide && wideMap(store.slot)?.find(key) != nil
+        }
         return !isExpiring || isVisible(stamp: place.stamp.pointee)
     }
 
@@ -150,16 +170,23 @@ public final class SortedMapState<UserKey: Codable & Sendable, Value: Codable & 
     @inlinable
     @discardableResult
     public func popFirst() -> (key: UserKey, value: Value)? {
-        guard let entry = first else { return nil }
+        guard let entry = first else { return noEntry() }
         self[entry.key] = nil
         return entry
+    }
+
+    /// A map that was large and holds nothing is part of its row again.
+    @inlinable
+    func noEntry() -> (key: UserKey, value: Value)? {
+        if hasWide, wideMap(store.slot) != nil { forgetWide(store.slot) }
+        return nil
     }
 
     /// Removes and returns the last entry, if there is one.
     @inlinable
     @discardableResult
     public func popLast() -> (key: UserKey, value: Value)? {
-        guard let entry = last else { return nil }
+        guard let entry = last else { return noEntry() }
         self[entry.key] = nil
         return entry
     }
@@ -184,11 +211,13 @@ public final class SortedMapState<UserKey: Codable & Sendable, Value: Codable & 
     /// The number of entries of the current key. With a time to live every entry is looked at.
     @inlinable public var count: Int {
         if isExpiring { return visibleCount() }
+        if hasWide, let map = wideMap(store.slot) { return map.counted() }
         return column.address(store.slot).pointee.count
     }
 
     @inlinable public var isEmpty: Bool {
         if isExpiring { return !hasVisible() }
+        if hasWide, let map = wideMap(store.slot) { return isEmptyWide(map) }
         return column.address(store.slot).pointee.count == 0
     }
 
@@ -207,6 +236,7 @@ public final class SortedMapState<UserKey: Codable & Sendable, Value: Codable & 
     @inlinable
     func removeAll(_ lower: SortedCut<UserKey>, _ upper: SortedCut<UserKey>) {
         if isExpiring { expireAll(lower, upper) }
+        if hasWide, let map = wideMap(store.slot) { return removeAllWide(map, from: lower, to: upper) }
         let tree = column.address(store.slot)
         tree.pointee.removeAll(from: lower, to: upper, order.unsafelyUnwrapped)
         if tree.pointee.count == 0 { store.mayBeEmpty = true }
@@ -216,6 +246,7 @@ public final class SortedMapState<UserKey: Codable & Sendable, Value: Codable & 
     @inlinable
     public func clear() {
         if isExpiring { expireAll(.start, .end) }
+        if hasWide, wideMap(store.slot) != nil { forgetWide(store.slot) }
         column.reset(store.slot)
         store.mayBeEmpty = true
     }
@@ -230,8 +261,9 @@ public final class SortedMapState<UserKey: Codable & Sendable, Value: Codable & 
         expiry?.limitExtents(to: byteCount)
     }
     public func reserve(_ count: Int) { column.reserve(count) }
-    public func isEmpty(_ slot: Int) -> Bool { column.address(slot).pointee.count == 0 }
+    public func isEmpty(_ slot: Int) -> Bool { storedEmptyCheck?(slot) ?? true }
     public func clear(_ slot: Int) {
+        if hasWide, wideMap(slot) != nil { forgetWide(slot) }
         if column.isShared { column.thaw(page: slot >> 10) }
         column.reset(slot)
     }

@@ -7,13 +7,13 @@ import ThalwegBase
 ///
 /// Used by one thread. Every damage is a `ThalwegError` of kind `corrupt` that names the file and the block.
 public final class RunLookups {
-    private let operatorName: String
-    private let states: [String]
-    private let cache: BlockCache
+    let operatorName: String
+    let states: [String]
+    let cache: BlockCache
     private let filterBytesMax: Int
     private var nextNumber: UInt32 = 0
     /// Newest first.
-    @exclusivity(unchecked) private var readers: ContiguousArray<RunReader> = []
+    @exclusivity(unchecked) private(set) var readers: ContiguousArray<RunReader> = []
     /// What is asked of each run first, side by side.
     private struct Probe {
         /// Lent by the run, which a reader holds; nil: it has none.
@@ -22,10 +22,10 @@ public final class RunLookups {
     }
     @exclusivity(unchecked) private var probes: ContiguousArray<Probe> = []
     /// The readers of those runs that may have the row that was asked for last.
-    @exclusivity(unchecked) private var candidates: ContiguousArray<Int> = []
+    @exclusivity(unchecked) private(set) var candidates: ContiguousArray<Int> = []
     @exclusivity(unchecked) private var hash: UInt64 = 0
     /// The blocks of each state in each run: those of run r and state s at `r * states.count + s`.
-    @exclusivity(unchecked) private var blocks: ContiguousArray<Range<Int>> = []
+    @exclusivity(unchecked) private(set) var blocks: ContiguousArray<Range<Int>> = []
 
     /// - Parameters:
     ///   - states: the names of the operator's states: lookups refer to them by index.
@@ -41,6 +41,8 @@ public final class RunLookups {
 
     /// The runs that are looked into.
     public private(set) var runs = RunSet()
+    /// How often other runs have been looked into.
+    private(set) var generation = 0
 
     /// Looks into other runs from now on: opens those that are new, and lets go of those that are gone.
     ///
@@ -73,6 +75,7 @@ public final class RunLookups {
                 }
             })
         self.runs = runs
+        generation += 1
     }
 
     // MARK: Rows

@@ -121,14 +121,18 @@ final class StateFixture {
     }
 
     /// Makes the states of the current key what a row has; timers are only added.
-    func set(_ row: StateRow, timers times: Set<Int64>, wakes moments: Set<Int64>) {
+    ///
+    /// - Parameter keepsSorted: whether the sorted map stays as it is.
+    func set(_ row: StateRow, timers times: Set<Int64>, wakes moments: Set<Int64>, keepsSorted: Bool = false) {
         value.value = row.value
         list.clear()
         for element in row.list { list.append(element) }
         map.clear()
         for (key, value) in row.map.sorted(by: { $0.key < $1.key }) { map[key] = value }
-        sorted.clear()
-        for (key, value) in row.sorted { sorted[key] = value }
+        if !keepsSorted {
+            sorted.clear()
+            for (key, value) in row.sorted { sorted[key] = value }
+        }
         count.clear()
         if let total = row.count { count.add(total) }
         for time in times { timers.register(time: time, slot: store.slot) }

@@ -19,12 +19,12 @@ struct StateLife {
     private let trial: StateConformance
     private let seed: UInt64
     private let budgetBytes: Int
-    private var random: SeededRandom
+    var random: SeededRandom
     private let disk = CheckpointStore(root: "root", fileSystem: MemoryFileSystem())
     private let names: RunNames
     private var leases = RunLeases()
     let metrics = RowMetrics()
-    private var live: StateFixture
+    private(set) var live: StateFixture
     private var backend: StateBackend
     private var opened: [String: any RowStores] = [:]
     private var twin: [Int: StateRow] = [:]
@@ -61,7 +61,7 @@ struct StateLife {
         return try StateFixture(disk, leases, place, subtask: subtask, of: parallelism)
     }
 
-    private func require(_ holds: Bool, _ broken: @autoclosure () -> String) throws(ThalwegError) {
+    func require(_ holds: Bool, _ broken: @autoclosure () -> String) throws(ThalwegError) {
         if holds { return }
         throw ThalwegError(
             .job, "keyed state is not that of its twin",
@@ -101,7 +101,10 @@ struct StateLife {
     }
 
     private mutating func process() throws {
-        let keys = (0...random.next() % 24).map { _ in Int(random.next() % UInt64(Self.keys)) }
+        // The large ones come often.
+        let keys = (0...random.next() % 24).map { _ in
+            Int(random.next() % UInt64(random.next() % 12 == 0 ? Self.largeKeys : Self.keys))
+        }
         var numbers = keys.map { _ in Int(random.next() % 1_000) }
         try live.process(keys) { key in
             let number = numbers.removeFirst()
@@ -109,6 +112,7 @@ struct StateLife {
             let found = live.current
             try require(found == row.withoutTimers, "key \(key) has \(found), not \(row)")
             var (timers, wakes): (Set<Int64>, Set<Int64>) = ([], [])
+            let sorted = row.sorted
             if number % 5 == 0 {
                 row = StateRow(timers: row.timers, wakes: row.wakes)
             } else {
@@ -120,7 +124,10 @@ struct StateLife {
                 if number % 6 == 0 { timers.insert(now + Int64(number % 90) + 1) }
                 if number % 9 == 0 { wakes.insert(now + Int64(number % 50) + 1) }
             }
-            live.set(row, timers: timers, wakes: wakes)
+            let isLarge = key < Self.largeKeys
+            if isLarge { row.sorted = sorted }
+            live.set(row, timers: timers, wakes: wakes, keepsSorted: isLarge)
+            if isLarge { try changeSorted(&row.sorted) }
             if number % 10 == 1, let time = row.timers.min() {
                 live.timers.delete(time: time, slot: live.store.slot)
                 row.timers.remove(time)

@@ -11,7 +11,7 @@ struct CheckCommand: AsyncParsableCommand {
         subcommands: [
             AsyncCheck.self, CheckpointCheck.self, TimeToLiveCheck.self, UnionCheck.self, CancelCheck.self,
             RunCheck.self, StateCheck.self, TiersCheck.self, PanesCheck.self, SnapshotsCheck.self, StopCheck.self,
-            FailuresCheck.self, TimeToLiveCostCheck.self,
+            FailuresCheck.self, TimeToLiveCostCheck.self, MapsCheck.self,
         ])
 
     @Option(help: "How many events.")

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+//  What has changed in a large map since its entries were written.
+
+import ThalwegBase
+import ThalwegData
+import ThalwegStorage
+
+/// Changes of a map that lies below: entries with new values, and nil for those that are gone.
+struct WideLevel<UserKey: Codable & Sendable, Value> {
+    var changes = SortedTree<UserKey, Value?>()
+    /// Whether nothing counts that lies below.
+    var hidesBelow = false
+    /// The snapshot that it is part of; 0: none yet.
+    var snapshot: Int64 = 0
+
+    /// Puts an older level below this one: the two as one.
+    mutating func append(_ older: WideLevel, _ order: KeyComparator<UserKey>) {
+        if hidesBelow { return }
+        hidesBelow = older.hidesBelow
+        older.changes.forEachLeaf { leaf in
+            for index in 0..<leaf.count where changes.find(leaf.keys[index], order) == nil {
+                _ = changes.findOrInsert(leaf.keys[index], leaf.payloads[index], order, hasStamps: false)
+            }
+            return true
+        }
+    }
+}
+
+/// The changes of a map at a barrier, on their way into a layer.
+// Unchecked: nodes of trees that others hold too are never changed.
+struct FrozenLevel<UserKey: Codable & Sendable, Value>: @unchecked Sendable {
+    let level: WideLevel<UserKey, Value>
+
+    /// Writes every change in order.
+    func write(
+        to entries: inout KeyedEntries, _ encoder: KeyEncoder<UserKey>, _ stored: StoredType<Value>
+    ) throws where Value: Codable & Sendable {
+        try level.changes.forEachLeaf { leaf in
+            for index in 0..<leaf.count {
+                let key = leaf.keys[index]
+                if let value = leaf.payloads[index] {
+                    try entries.add(
+                        { try encoder.encode(key, into: &$0) }, value: { try stored.encode(value, into: &$0) })
+                } else if !level.hidesBelow {
+                    try entries.remove { try encoder.encode(key, into: &$0) }
+                }
+            }
+            return true
+        }
+    }
+}

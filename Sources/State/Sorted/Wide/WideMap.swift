@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: Apache-2.0
+//  A sorted map that is too large to be in memory.
+
+import ThalwegBase
+import ThalwegData
+import ThalwegStorage
+
+/// One key's map whose entries rest in layers one by one (FLIP-50): what has changed lately is in memory, as a level
+/// over them; what is part of a snapshot under way, as further levels below that.
+@usableFromInline
+final class WideMap<UserKey: Codable & Sendable, Value: Codable & Sendable> {
+    /// The newest first; the first one takes changes.
+    var levels: [WideLevel<UserKey, Value>]
+    /// Key group and key.
+    let row: [UInt8]
+    /// How many entries there are, if that is known.
+    var count: Int?
+    /// Whether it was asked how many there are: then it stays known, at the cost of a look-up for each change.
+    var isCounted = false
+    private var runs = RowRuns()
+    // The state holds it, and it the maps.
+    private unowned let maps: WideMaps<UserKey, Value>
+
+    /// - Parameter first: what is in memory; nothing counts that lies below if it says so.
+    init(_ maps: WideMaps<UserKey, Value>, row: [UInt8], first: WideLevel<UserKey, Value>, count: Int?) {
+        self.maps = maps
+        self.row = row
+        levels = [first]
+        self.count = count
+    }
+
+    /// How many changes are in memory.
+    var changeCount: Int { levels.reduce(0) { $0 + $1.changes.count } }
+
+    private var hidesBelow: Bool { levels.contains(where: \.hidesBelow) }
+
+    // MARK: Reading
+
+    @usableFromInline
+    func find(_ key: UserKey) -> Value? {
+        if let known = findInMemory(key) { return known }
+        return maps.orFail { try findBelow(key) } ?? nil
+    }
+
+    /// What memory says of a key: a value, or that there is none; nil: nothing.
+    private func findInMemory(_ key: UserKey) -> Value?? {
+        for level in levels {
+            if let place = level.changes.find(key, maps.order) { return .some(place.value.pointee) }
+            if level.hidesBelow { return .some(nil) }
+        }
+        return nil
+    }
+
+    private func findBelow(_ key: UserKey) throws -> Value? {
+        var bytes = ByteWriter(capacity: 64)
+        row.withUnsafeBytes { bytes.append($0) }
+        try maps.userKeys.encoder.encode(key, into: &bytes)
+        return try bytes.withBytes { bytes in
+            try maps.rest.value(bytes, rowBytes: row.count, runs: &runs) { try maps.stored.codec.decode($0) }
+        }
+    }
+
+    /// The map as it is now.
+    @usableFromInline
+    func view() -> WideView<UserKey, Value> {
+        // Only what hides nothing lies over others.
+        let end = levels.firstIndex(where: \.hidesBelow)
+        return WideView(
+            levels: Array(levels[...(end ?? levels.count - 1)]),
+            below: end == nil ? maps.orFail { try maps.rest.view() } : nil, row: row, maps: maps)
+    }
+
+    /// The number of entries. The first time all of them are looked at.
+    @usableFromInline
+    func counted() -> Int {
+        isCounted = true
+        if let count { return count }
+        var found = 0
+        let entries = view().entries(from: .start, to: .end, isDescending: false)
+        while entries.next() != nil { found += 1 }
+        count = found
+        return found
+    }
+
+    @usableFromInline
+    var isEmpty: Bool {
+        if let count { return count == 0 }
+        return view().entries(from: .start, to: .end, isDescending: false).next() == nil
+    }
+
+    // MARK: Writing
+
+    @usableFromInline
+    func set(_ key: UserKey, _ value: Value?) {
+        if count != nil { adjustCount(key, isThere: value != nil) }
+        let (place, isNew) = levels[0].changes.findOrInsert(key, value, maps.order, hasStamps: false)
+        if isNew { maps.added(1) } else { place.value.pointee = value }
+        // What is changed may be in a node that others hold too: it has just been made one of its own.
+        maps.makeRoom()
+    }
+
+    private func adjustCount(_ key: UserKey, isThere: Bool) {
+        var wasThere = findInMemory(key).map { $0 != nil }
+        if wasThere == nil && isCounted { wasThere = maps.orFail { try findBelow(key) != nil } }
+        guard let wasThere, let count else { return self.count = nil }
+        self.count = count + (isThere ? 1 : 0) - (wasThere ? 1 : 0)
+    }
+
+    @usableFromInline
+    func removeAll(from lower: SortedCut<UserKey>, to upper: SortedCut<UserKey>) {
+        let entries = view().entries(from: lower, to: upper, isDescending: false)
+        while let entry = entries.next() { set(entry.key, nil) }
+    }
+
+    // MARK: Snapshots
+
+    /// All levels as one.
+    var merged: WideLevel<UserKey, Value> {
+        var level = levels[0]
+        for older in levels.dropFirst() { level.append(older, maps.order) }
+        return level
+    }
+
+    /// What has changed is part of a snapshot.
+    func seal(_ snapshot: Int64) {
+        levels[0].snapshot = snapshot
+        levels.insert(WideLevel(), at: 0)
+    }
+
+    /// The snapshot has been written: what it and older ones have lies below.
+    func land(_ snapshot: Int64) {
+        if let place = levels.firstIndex(where: { $0.snapshot == snapshot }) { levels.removeSubrange(place...) }
+    }
+
+    /// The snapshot has failed: what it would have had belongs to the next one.
+    func takeBack(_ snapshot: Int64) {
+        guard let place = levels.firstIndex(where: { $0.snapshot == snapshot }), place > 0 else { return }
+        let older = levels.remove(at: place)
+        levels[place - 1].append(older, maps.order)
+    }
+
+    /// All changes have been written, over everything.
+    func rested() {
+        levels = [WideLevel()]
+        if !isCounted { count = nil }
+        isCounted = false
+    }
+}

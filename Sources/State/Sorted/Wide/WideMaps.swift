@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: Apache-2.0
+//  The large maps of one state.
+
+import ThalwegBase
+import ThalwegData
+import ThalwegStorage
+
+/// A state whose large values rest entry by entry.
+protocol WideColumn: KeyedColumn {
+    /// The slots whose values do.
+    var wideSlots: SlotBits { get }
+    /// About how many bytes of memory their changes take.
+    var wideByteCount: Int { get }
+    /// The slots that have become too large for a row, once.
+    func takeLargeSlots() -> [Int]
+    /// From now on the entries of a slot rest one by one. Nothing happens if they are too few.
+    func makeWide(_ slot: Int) throws
+    /// What has changed is part of a snapshot.
+    func seal(_ snapshot: Int64)
+    /// The snapshot has been written, or will never be.
+    func land(_ snapshot: Int64, isWritten: Bool)
+    /// All changes have been written.
+    ///
+    /// - Returns: the slots that hold nothing any more.
+    func rested() -> [Int]
+}
+
+/// The maps by their slots, and what they share.
+@usableFromInline
+final class WideMaps<UserKey: Codable & Sendable, Value: Codable & Sendable> {
+    // unowned(unsafe): the operator holds both the store and the states.
+    unowned(unsafe) let store: AnyKeyedStore
+    let order: KeyComparator<UserKey>
+    let userKeys: StoredKey<UserKey>
+    let stored: StoredType<Value>
+    let rest: RestingEntries
+    var maps: [Int: WideMap<UserKey, Value>] = [:]
+    var slots = SlotBits()
+    /// About how many bytes an entry takes in memory.
+    private(set) var bytesPerEntry = MemoryLayout<UserKey>.stride + MemoryLayout<Value?>.stride
+    private var changeCount = 0
+
+    init(
+        _ store: AnyKeyedStore, _ order: KeyComparator<UserKey>, _ userKeys: StoredKey<UserKey>,
+        _ stored: StoredType<Value>, _ rest: RestingEntries
+    ) {
+        self.store = store
+        self.order = order
+        self.userKeys = userKeys
+        self.stored = stored
+        self.rest = rest
+    }
+
+    var byteCount: Int { changeCount * bytesPerEntry }
+
+    /// An access cannot throw: the task hears of it before the batch ends.
+    func orFail<Result>(_ body: () throws -> Result) -> Result? {
+        do {
+            return try body()
+        } catch {
+            store.fail(error)
+            return nil
+        }
+    }
+
+    func add(_ map: WideMap<UserKey, Value>, _ slot: Int) {
+        maps[slot] = map
+        slots.insert(slot)
+        changeCount += map.changeCount
+        store.wideRows.insert(slot)
+    }
+
+    func remove(_ slot: Int) {
+        guard let map = maps.removeValue(forKey: slot) else { return }
+        slots.remove(slot)
+        changeCount -= map.changeCount
+        store.updateWideRows()
+    }
+
+    /// Changes have come.
+    func added(_ count: Int) { changeCount += count }
+
+    /// In the middle of a batch, if it changes more than there is memory for.
+    func makeRoom() {
+        if changeCount & 1023 == 0 && changeCount > 0 {
+            _ = orFail { try store.wideStore?.restWideRows(isInCall: true) }
+        }
+    }
+
+    func recount() { changeCount = maps.values.reduce(0) { $0 + $1.changeCount } }
+
+    /// Learns from a tree how much its entries take.
+    func measure(_ tree: SortedTree<UserKey, Value>) {
+        bytesPerEntry = max(bytesPerEntry, Self.bytesPerEntry(tree, userKeys, stored))
+    }
+
+    /// About what an entry takes: keys and values as they lie, nodes two thirds full; what they refer to by a sample.
+    static func bytesPerEntry(
+        _ tree: SortedTree<UserKey, Value>, _ userKeys: StoredKey<UserKey>, _ stored: StoredType<Value>
+    ) -> Int {
+        let inline = (MemoryLayout<UserKey>.stride + MemoryLayout<Value?>.stride) * 3 / 2
+        if _isPOD(UserKey.self) && _isPOD(Value.self) { return inline }
+        var bytes = ByteWriter()
+        var count = 0
+        tree.forEachLeaf { leaf in
+            for index in 0..<leaf.count {
+                try? userKeys.encoder.encode(leaf.keys[index], into: &bytes)
+                try? stored.encode(leaf.payloads[index], into: &bytes)
+            }
+            count += leaf.count
+            return count < 256
+        }
+        return inline + 3 * bytes.count / max(1, count)
+    }
+}
