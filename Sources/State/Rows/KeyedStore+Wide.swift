@@ -94,7 +94,7 @@ extension KeyedStore: WideStore {
             sync: { try store.syncRun(path) })
         let run = try store.writeRun(
             path, operators: [owner.operatorName], subtask: owner.subtask, sequence: sequence, parts: parts,
-            filteredRows: nil, blockBytes: tier.blockBytes)
+            filteredRows: layer.rowCount, blockBytes: tier.blockBytes)
         layer.written(run.map { HeldSegment($0.file, lease) }, run: run)
         // The other states of these rows are as they were.
         layers.add(layer, holding: SlotBits())

@@ -6,7 +6,8 @@ import ThalwegStorage
 
 /// Finds entries of one state in rows that are too large to be in memory as a whole (FLIP-50). Used by one task.
 final class RestingEntries {
-    private let tier: RowTier
+    // unowned: what rows are loaded with holds the states, which hold this.
+    private unowned let tier: RowTier
     private let layers: RowLayers
     private let lookups: RunLookups
     private let state: Int

@@ -7,18 +7,18 @@ import ThalwegStorage
 
 extension SortedMapState {
     public func freeze(_ name: String, _ keys: FrozenKeys) -> [StatePart] {
-        guard let stored, let userKeys else { return [] }
+        guard let stored, let userKeys, let order else { return [] }
         let trees = column.freeze(under: keys.lease)
         let stamps = expiry?.freeze(under: keys.lease)
         let (keyEncoder, valueEncoder) = (userKeys.encoder.raw, stored.raw)
         let (keyStride, valueStride) = (MemoryLayout<UserKey>.stride, MemoryLayout<Value>.stride)
-        let levels = frozenLevels(isMerged: keys.lease.isMomentary)
+        let levels = frozenLevels(isAll: keys.lease.isMomentary)
         return [
             keys.part(
-                form(name, userKeys, stored, keys.owner), hidesBelow: { levels[$0]?.level.hidesBelow ?? true }
+                form(name, userKeys, stored, keys.owner), hidesBelow: { levels[$0]?.hidesBelow ?? true }
             ) { slot, entries in
-                if let level = levels[slot] {
-                    return try level.write(to: &entries, userKeys.encoder, stored)
+                if let levels = levels[slot] {
+                    return try levels.write(to: &entries, userKeys, order, stored)
                 }
                 // The order in memory is the order of the entries.
                 try trees.address(slot).pointee.forEachLeaf { leaf in

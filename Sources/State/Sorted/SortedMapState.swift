@@ -19,6 +19,9 @@ import ThalwegData
 ///
 /// Finding, writing or removing an entry takes time that grows with the logarithm of the map's size; a copy of the map
 /// as it is, as loops over ``entries`` and snapshots take, takes none. For look-ups alone `MapState` is faster.
+///
+/// Where rows rest in files, a map that is large for one key is no longer in memory: its entries come and go one by
+/// one, and looking for one may read the disk. Not with a time to live.
 public final class SortedMapState<UserKey: Codable & Sendable, Value: Codable & Sendable>: BindableState, KeyedColumn {
     @exclusivity(unchecked) @usableFromInline unowned(unsafe) var store: AnyKeyedStore
     @exclusivity(unchecked) @usableFromInline var column = PagedColumn<SortedTree<UserKey, Value>>(

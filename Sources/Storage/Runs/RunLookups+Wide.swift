@@ -13,7 +13,8 @@ public struct RowRuns {
     public init() {}
 }
 
-/// The runs of a moment: they can be walked over when others are looked into already, and keep their files (FLIP-50 s5).
+/// The runs of a moment: they can be walked over when others are looked into already, and keep their files (FLIP-50
+/// s5).
 public struct RunView {
     fileprivate let readers: [(reader: RunReader, state: Int)]
 

@@ -114,9 +114,9 @@ extension SortedMapState: WideColumn {
 
     /// What snapshots and layers have of the large maps: what has changed.
     ///
-    /// - Parameter isMerged: whether that includes what snapshots under way have.
-    func frozenLevels(isMerged: Bool) -> [Int: FrozenLevel<UserKey, Value>] {
-        wides?.maps.mapValues { FrozenLevel(level: isMerged ? $0.merged : $0.levels[0]) } ?? [:]
+    /// - Parameter isAll: whether that includes what snapshots under way have.
+    func frozenLevels(isAll: Bool) -> [Int: FrozenLevels<UserKey, Value>] {
+        wides?.maps.mapValues { FrozenLevels(levels: isAll ? $0.levels : [$0.levels[0]]) } ?? [:]
     }
 
     func seal(_ snapshot: Int64) {

@@ -28,13 +28,20 @@ struct WideLevel<UserKey: Codable & Sendable, Value> {
 
 /// The changes of a map at a barrier, on their way into a layer.
 // Unchecked: nodes of trees that others hold too are never changed.
-struct FrozenLevel<UserKey: Codable & Sendable, Value>: @unchecked Sendable {
-    let level: WideLevel<UserKey, Value>
+struct FrozenLevels<UserKey: Codable & Sendable, Value: Codable & Sendable>: @unchecked Sendable {
+    /// The newest first.
+    let levels: [WideLevel<UserKey, Value>]
 
-    /// Writes every change in order.
+    var hidesBelow: Bool { levels.contains(where: \.hidesBelow) }
+
+    /// Writes every change in order, the newest of each key.
     func write(
-        to entries: inout KeyedEntries, _ encoder: KeyEncoder<UserKey>, _ stored: StoredType<Value>
-    ) throws where Value: Codable & Sendable {
+        to entries: inout KeyedEntries, _ userKeys: StoredKey<UserKey>, _ order: KeyComparator<UserKey>,
+        _ stored: StoredType<Value>
+    ) throws {
+        let encoder = userKeys.encoder
+        var level = levels.first ?? WideLevel()
+        for older in levels.dropFirst() { level.append(older, order) }
         try level.changes.forEachLeaf { leaf in
             for index in 0..<leaf.count {
                 let key = leaf.keys[index]

@@ -94,9 +94,8 @@ final class WideMap<UserKey: Codable & Sendable, Value: Codable & Sendable> {
     func set(_ key: UserKey, _ value: Value?) {
         if count != nil { adjustCount(key, isThere: value != nil) }
         let (place, isNew) = levels[0].changes.findOrInsert(key, value, maps.order, hasStamps: false)
-        if isNew { maps.added(1) } else { place.value.pointee = value }
-        // What is changed may be in a node that others hold too: it has just been made one of its own.
-        maps.makeRoom()
+        // The node it lies in has just been made one of its own, should others have held it.
+        if isNew { maps.added() } else { place.value.pointee = value }
     }
 
     private func adjustCount(_ key: UserKey, isThere: Bool) {
@@ -113,13 +112,6 @@ final class WideMap<UserKey: Codable & Sendable, Value: Codable & Sendable> {
     }
 
     // MARK: Snapshots
-
-    /// All levels as one.
-    var merged: WideLevel<UserKey, Value> {
-        var level = levels[0]
-        for older in levels.dropFirst() { level.append(older, maps.order) }
-        return level
-    }
 
     /// What has changed is part of a snapshot.
     func seal(_ snapshot: Int64) {

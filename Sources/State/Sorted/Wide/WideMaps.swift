@@ -77,12 +77,10 @@ final class WideMaps<UserKey: Codable & Sendable, Value: Codable & Sendable> {
         store.updateWideRows()
     }
 
-    /// Changes have come.
-    func added(_ count: Int) { changeCount += count }
-
-    /// In the middle of a batch, if it changes more than there is memory for.
-    func makeRoom() {
-        if changeCount & 1023 == 0 && changeCount > 0 {
+    /// A change has come. A call may make more of them than there is memory for.
+    func added() {
+        changeCount += 1
+        if changeCount & 1023 == 0 {
             _ = orFail { try store.wideStore?.restWideRows(isInCall: true) }
         }
     }
