@@ -112,10 +112,11 @@ struct MapsCheck: AsyncParsableCommand {
             let env = StreamEnvironment()
             env.settings.state.budgetBytes = budget
             let (entries, notes) = (Int64(1) << Int64(bits), Notes())
-            let filler = Filler(bits: bits, notes)
             let events = entries + 1 + 100 + Int64(Self.reads + Self.updates)
-            try env.read(GeneratedSource(0..<events) { Step(number: $0) }).keyed(by: \.key).process(filler)
-                .write(to: .blackHole())
+            try env.read(GeneratedSource(0..<events) { Step(number: $0) }).keyed(by: \.key).process(
+                Filler(bits: bits, notes)
+            )
+            .write(to: .blackHole())
             let execution = try env.makeExecution()
             notes.rows.withLock { $0 = execution.metrics.rows }
             try await execution.run()
