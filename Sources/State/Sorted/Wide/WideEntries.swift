@@ -9,14 +9,22 @@ import ThalwegStorage
 @usableFromInline
 struct WideView<UserKey: Codable & Sendable, Value: Codable & Sendable> {
     /// The newest first.
-    let levels: [WideLevel<UserKey, Value>]
+    @usableFromInline let levels: [WideLevel<UserKey, Value>]
     /// What lies below; nil: nothing.
-    let below: RunView?
-    let row: [UInt8]
-    let maps: WideMaps<UserKey, Value>
+    @usableFromInline let below: RunView?
+    @usableFromInline let row: [UInt8]
+    @usableFromInline let maps: WideMaps<UserKey, Value>
+
+    @inlinable
+    init(_ levels: [WideLevel<UserKey, Value>], below: RunView?, _ row: [UInt8], _ maps: WideMaps<UserKey, Value>) {
+        self.levels = levels
+        self.below = below
+        self.row = row
+        self.maps = maps
+    }
 
     /// Its entries between two positions.
-    @usableFromInline
+    @inlinable
     func entries(
         from lower: SortedCut<UserKey>, to upper: SortedCut<UserKey>, isDescending: Bool
     ) -> WideEntries<UserKey, Value> {
@@ -24,7 +32,8 @@ struct WideView<UserKey: Codable & Sendable, Value: Codable & Sendable> {
     }
 
     /// The bytes of the first key that is not before a position; nil: there is no end.
-    fileprivate func bytes(of cut: SortedCut<UserKey>) throws -> [UInt8]? {
+    @usableFromInline
+    func bytes(of cut: SortedCut<UserKey>) throws -> [UInt8]? {
         switch cut {
         case .start: return row
         case .before(let key): return try row + maps.userKeys.encoder.encode(key)
@@ -38,20 +47,21 @@ struct WideView<UserKey: Codable & Sendable, Value: Codable & Sendable> {
 /// Walks over a large map, one entry in memory. An error ends the walk, and the task hears of it.
 @usableFromInline
 final class WideEntries<UserKey: Codable & Sendable, Value: Codable & Sendable> {
-    private typealias Head = (key: UserKey, value: Value?)
+    @usableFromInline typealias Head = (key: UserKey, value: Value?)
 
-    private let maps: WideMaps<UserKey, Value>
-    private let order: KeyComparator<UserKey>
-    private let isDescending: Bool
-    private let lower: SortedCut<UserKey>
-    private let upper: SortedCut<UserKey>
-    private var cursors: [SortedCursor<UserKey, Value?>]
+    @usableFromInline let maps: WideMaps<UserKey, Value>
+    @usableFromInline let order: KeyComparator<UserKey>
+    @usableFromInline let isDescending: Bool
+    @usableFromInline let lower: SortedCut<UserKey>
+    @usableFromInline let upper: SortedCut<UserKey>
+    @usableFromInline var cursors: [SortedCursor<UserKey, Value?>]
     /// What each level comes with next, and last what lies below.
-    private var heads: [Head?]
-    private var below: RunEntries?
-    private let rowBytes: Int
+    @usableFromInline var heads: [Head?]
+    @usableFromInline var below: RunEntries?
+    @usableFromInline let rowBytes: Int
 
-    fileprivate init(
+    @inlinable
+    init(
         _ view: WideView<UserKey, Value>, from lower: SortedCut<UserKey>, to upper: SortedCut<UserKey>,
         isDescending: Bool
     ) {
@@ -71,31 +81,33 @@ final class WideEntries<UserKey: Codable & Sendable, Value: Codable & Sendable> 
             below = runs.entries(from: from ?? RestingEntries.end(of: view.row), to: to, isDescending: isDescending)
             try stepBelow()
         } catch {
-            maps.store.fail(error)
+            maps.fail(error)
         }
     }
 
-    private func step(_ level: Int) {
+    @inlinable
+    func step(_ level: Int) {
         heads[level] = cursors[level].next().map { ($0.key, $0.value.pointee) }
     }
 
-    private func stepBelow() throws {
+    @inlinable
+    func stepBelow() throws {
         heads[cursors.count] = nil
         guard let below else { return }
         while try below.next() {
             var key = ByteReader(UnsafeRawBufferPointer(rebasing: below.key.dropFirst(rowBytes)))
-            let userKey = try maps.userKeys.encoder.decode(&key)
+            let userKey = try maps.keyEncoder.decode(&key)
             // Of some positions only keys know whether they lie before.
             if isDescending ? !upper.isAfter(userKey, order) : lower.isAfter(userKey, order) { continue }
             if isDescending ? lower.isAfter(userKey, order) : !upper.isAfter(userKey, order) { break }
-            heads[cursors.count] = (userKey, try maps.stored.codec.decode(below.value))
+            heads[cursors.count] = (userKey, try maps.codec.decode(below.value))
             return
         }
         self.below = nil
     }
 
     /// The next entry; nil when there are no more.
-    @usableFromInline
+    @inlinable
     func next() -> (key: UserKey, value: Value)? {
         while let first = firstHead(), let head = heads[first] {
             // Of one key what is newest counts, which comes first among the heads.
@@ -107,16 +119,18 @@ final class WideEntries<UserKey: Codable & Sendable, Value: Codable & Sendable> 
         return nil
     }
 
-    private func stepOrFail() {
+    @inlinable
+    func stepOrFail() {
         do {
             try stepBelow()
         } catch {
             below = nil
-            maps.store.fail(error)
+            maps.fail(error)
         }
     }
 
-    private func firstHead() -> Int? {
+    @inlinable
+    func firstHead() -> Int? {
         var best: Int?
         for level in heads.indices {
             guard let head = heads[level] else { continue }
@@ -130,7 +144,8 @@ final class WideEntries<UserKey: Codable & Sendable, Value: Codable & Sendable> 
         return best
     }
 
-    private func isSame(_ head: Head?, _ key: UserKey) -> Bool {
+    @inlinable
+    func isSame(_ head: Head?, _ key: UserKey) -> Bool {
         guard let head else { return false }
         return !order.precedes(head.key, key) && !order.precedes(key, head.key)
     }

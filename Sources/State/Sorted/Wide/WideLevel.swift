@@ -6,12 +6,15 @@ import ThalwegData
 import ThalwegStorage
 
 /// Changes of a map that lies below: entries with new values, and nil for those that are gone.
+@usableFromInline
 struct WideLevel<UserKey: Codable & Sendable, Value> {
-    var changes = SortedTree<UserKey, Value?>()
+    @usableFromInline var changes = SortedTree<UserKey, Value?>()
     /// Whether nothing counts that lies below.
-    var hidesBelow = false
+    @usableFromInline var hidesBelow = false
     /// The snapshot that it is part of; 0: none yet.
     var snapshot: Int64 = 0
+
+    @usableFromInline init() {}
 
     /// Puts an older level below this one: the two as one.
     mutating func append(_ older: WideLevel, _ order: KeyComparator<UserKey>) {

@@ -10,16 +10,16 @@ import ThalwegStorage
 @usableFromInline
 final class WideMap<UserKey: Codable & Sendable, Value: Codable & Sendable> {
     /// The newest first; the first one takes changes.
-    var levels: [WideLevel<UserKey, Value>]
+    @usableFromInline var levels: [WideLevel<UserKey, Value>]
     /// Key group and key.
-    let row: [UInt8]
+    @usableFromInline let row: [UInt8]
     /// How many entries there are, if that is known.
-    var count: Int?
+    @usableFromInline var count: Int?
     /// Whether it was asked how many there are: then it stays known, at the cost of a look-up for each change.
-    var isCounted = false
-    private var runs = RowRuns()
+    @usableFromInline var isCounted = false
+    @usableFromInline var runs = RowRuns()
     // The state holds it, and it the maps.
-    private unowned let maps: WideMaps<UserKey, Value>
+    @usableFromInline unowned let maps: WideMaps<UserKey, Value>
 
     /// - Parameter first: what is in memory; nothing counts that lies below if it says so.
     init(_ maps: WideMaps<UserKey, Value>, row: [UInt8], first: WideLevel<UserKey, Value>, count: Int?) {
@@ -32,18 +32,17 @@ final class WideMap<UserKey: Codable & Sendable, Value: Codable & Sendable> {
     /// How many changes are in memory.
     var changeCount: Int { levels.reduce(0) { $0 + $1.changes.count } }
 
-    private var hidesBelow: Bool { levels.contains(where: \.hidesBelow) }
-
     // MARK: Reading
 
-    @usableFromInline
+    @inlinable
     func find(_ key: UserKey) -> Value? {
         if let known = findInMemory(key) { return known }
         return maps.orFail { try findBelow(key) } ?? nil
     }
 
     /// What memory says of a key: a value, or that there is none; nil: nothing.
-    private func findInMemory(_ key: UserKey) -> Value?? {
+    @inlinable
+    func findInMemory(_ key: UserKey) -> Value?? {
         for level in levels {
             if let place = level.changes.find(key, maps.order) { return .some(place.value.pointee) }
             if level.hidesBelow { return .some(nil) }
@@ -51,27 +50,27 @@ final class WideMap<UserKey: Codable & Sendable, Value: Codable & Sendable> {
         return nil
     }
 
-    private func findBelow(_ key: UserKey) throws -> Value? {
-        var bytes = ByteWriter(capacity: 64)
-        row.withUnsafeBytes { bytes.append($0) }
-        try maps.userKeys.encoder.encode(key, into: &bytes)
-        return try bytes.withBytes { bytes in
-            try maps.rest.value(bytes, rowBytes: row.count, runs: &runs) { try maps.stored.codec.decode($0) }
-        }
+    @inlinable
+    func findBelow(_ key: UserKey) throws -> Value? {
+        let rest = maps.rest
+        rest.key.removeAll()
+        row.withUnsafeBytes { rest.key.append($0) }
+        try maps.keyEncoder.encode(key, into: &rest.key)
+        return try rest.value(rowBytes: row.count, runs: &runs).map { try maps.codec.decode($0) }
     }
 
     /// The map as it is now.
-    @usableFromInline
+    @inlinable
     func view() -> WideView<UserKey, Value> {
         // Only what hides nothing lies over others.
         let end = levels.firstIndex(where: \.hidesBelow)
         return WideView(
-            levels: Array(levels[...(end ?? levels.count - 1)]),
-            below: end == nil ? maps.orFail { try maps.rest.view() } : nil, row: row, maps: maps)
+            Array(levels[...(end ?? levels.count - 1)]), below: end == nil ? maps.orFail { try maps.rest.view() } : nil,
+            row, maps)
     }
 
     /// The number of entries. The first time all of them are looked at.
-    @usableFromInline
+    @inlinable
     func counted() -> Int {
         isCounted = true
         if let count { return count }
@@ -82,7 +81,7 @@ final class WideMap<UserKey: Codable & Sendable, Value: Codable & Sendable> {
         return found
     }
 
-    @usableFromInline
+    @inlinable
     var isEmpty: Bool {
         if let count { return count == 0 }
         return view().entries(from: .start, to: .end, isDescending: false).next() == nil
@@ -90,7 +89,7 @@ final class WideMap<UserKey: Codable & Sendable, Value: Codable & Sendable> {
 
     // MARK: Writing
 
-    @usableFromInline
+    @inlinable
     func set(_ key: UserKey, _ value: Value?) {
         if count != nil { adjustCount(key, isThere: value != nil) }
         let (place, isNew) = levels[0].changes.findOrInsert(key, value, maps.order, hasStamps: false)
@@ -98,14 +97,15 @@ final class WideMap<UserKey: Codable & Sendable, Value: Codable & Sendable> {
         if isNew { maps.added() } else { place.value.pointee = value }
     }
 
-    private func adjustCount(_ key: UserKey, isThere: Bool) {
+    @inlinable
+    func adjustCount(_ key: UserKey, isThere: Bool) {
         var wasThere = findInMemory(key).map { $0 != nil }
         if wasThere == nil && isCounted { wasThere = maps.orFail { try findBelow(key) != nil } }
         guard let wasThere, let count else { return self.count = nil }
         self.count = count + (isThere ? 1 : 0) - (wasThere ? 1 : 0)
     }
 
-    @usableFromInline
+    @inlinable
     func removeAll(from lower: SortedCut<UserKey>, to upper: SortedCut<UserKey>) {
         let entries = view().entries(from: lower, to: upper, isDescending: false)
         while let entry = entries.next() { set(entry.key, nil) }

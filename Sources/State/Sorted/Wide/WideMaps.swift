@@ -30,15 +30,17 @@ protocol WideColumn: KeyedColumn {
 final class WideMaps<UserKey: Codable & Sendable, Value: Codable & Sendable> {
     // unowned(unsafe): the operator holds both the store and the states.
     unowned(unsafe) let store: AnyKeyedStore
-    let order: KeyComparator<UserKey>
+    @usableFromInline let order: KeyComparator<UserKey>
+    @usableFromInline let keyEncoder: KeyEncoder<UserKey>
+    @usableFromInline let codec: RecordCodec<Value>
     let userKeys: StoredKey<UserKey>
     let stored: StoredType<Value>
-    let rest: RestingEntries
+    @usableFromInline let rest: RestingEntries
     var maps: [Int: WideMap<UserKey, Value>] = [:]
     var slots = SlotBits()
     /// About how many bytes an entry takes in memory.
     private(set) var bytesPerEntry = MemoryLayout<UserKey>.stride + MemoryLayout<Value?>.stride
-    private var changeCount = 0
+    @usableFromInline var changeCount = 0
 
     init(
         _ store: AnyKeyedStore, _ order: KeyComparator<UserKey>, _ userKeys: StoredKey<UserKey>,
@@ -47,6 +49,8 @@ final class WideMaps<UserKey: Codable & Sendable, Value: Codable & Sendable> {
         self.store = store
         self.order = order
         self.userKeys = userKeys
+        keyEncoder = userKeys.encoder
+        codec = stored.codec
         self.stored = stored
         self.rest = rest
     }
@@ -54,14 +58,18 @@ final class WideMaps<UserKey: Codable & Sendable, Value: Codable & Sendable> {
     var byteCount: Int { changeCount * bytesPerEntry }
 
     /// An access cannot throw: the task hears of it before the batch ends.
+    @inlinable
     func orFail<Result>(_ body: () throws -> Result) -> Result? {
         do {
             return try body()
         } catch {
-            store.fail(error)
+            fail(error)
             return nil
         }
     }
+
+    @usableFromInline
+    func fail(_ error: any Error) { store.fail(error) }
 
     func add(_ map: WideMap<UserKey, Value>, _ slot: Int) {
         maps[slot] = map
@@ -78,11 +86,15 @@ final class WideMaps<UserKey: Codable & Sendable, Value: Codable & Sendable> {
     }
 
     /// A change has come. A call may make more of them than there is memory for.
+    @inlinable
     func added() {
         changeCount += 1
-        if changeCount & 1023 == 0 {
-            _ = orFail { try store.wideStore?.restWideRows(isInCall: true) }
-        }
+        if changeCount & 1023 == 0 { makeRoom() }
+    }
+
+    @usableFromInline
+    func makeRoom() {
+        _ = orFail { try store.wideStore?.restWideRows(isInCall: true) }
     }
 
     func recount() { changeCount = maps.values.reduce(0) { $0 + $1.changeCount } }
