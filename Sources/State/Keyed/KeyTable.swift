@@ -185,8 +185,16 @@ public final class KeyTable<Key: Hashable> {
     // MARK: Removal
 
     /// Asks the cache for what removing a slot that is in use needs.
+    @inlinable
     func prefetch(slot: Int) {
         thalweg_prefetch_write(entries + (Int(truncatingIfNeeded: hashes.address(slot).pointee) & mask))
+    }
+
+    /// Asks the cache for what closing the gap needs that removing a slot leaves, once its entry is there.
+    @inlinable
+    func prefetchNext(slot: Int) {
+        let next = entries[(Int(truncatingIfNeeded: hashes.address(slot).pointee) &+ 1) & mask]
+        if next != Self.vacant { thalweg_prefetch_read(hashes.address(Int(truncatingIfNeeded: next & 0xFFFF_FFFF))) }
     }
 
     /// Removes a slot's key; the slot may be given to another key.

@@ -81,9 +81,13 @@ public struct SlotMemory {
     @inlinable @inline(__always)
     public func prefetch(_ slots: UnsafePointer<Int32>, count: Int) {
         let (pages, stride) = (self.pages, self.stride)
+        // Slots of some sizes may lie across two lines of the cache, which have 64 bytes.
+        let isSplit = stride < 64 && stride & (stride &- 1) != 0
         for index in 0..<count {
             let slot = Int(slots[index])
-            thalweg_prefetch_write(pages[slot >> 10] + (slot & 1023) &* stride)
+            let address = pages[slot >> 10] + (slot & 1023) &* stride
+            thalweg_prefetch_write(address)
+            if isSplit { thalweg_prefetch_write(address + (stride &- 1)) }
         }
     }
 }

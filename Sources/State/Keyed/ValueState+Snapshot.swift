@@ -8,26 +8,31 @@ import ThalwegStorage
 extension ValueState {
     public func freeze(_ name: String, _ keys: FrozenKeys) -> [StatePart] {
         guard let stored else { return [] }
-        let values = FrozenValues(column.freeze(under: keys.lease))
         let encoder = stored.optional
-        let stamps = expiry?.freeze(under: keys.lease)
+        let form = form(name, stored, keys.owner)
+        guard let expiry else {
+            let values = FrozenValues(column.freeze(under: keys.lease))
+            return [keys.part(form, values) { slot, bytes in try encoder.encode(values.address(slot), into: &bytes) }]
+        }
+        let cells = FrozenValues(cells.freeze(under: keys.lease))
+        let (limit, offset) = (expiry.limit, StampedValue<Value>.valueOffset)
         return [
-            keys.part(form(name, stored, keys.owner), values) { slot, bytes in
-                if let stamps {
-                    let stamp = stamps.stamp(slot)
-                    if stamps.isExpired(stamp: stamp) { return false }
-                    bytes.append(stamp)
-                }
-                return try encoder.encode(values.address(slot), into: &bytes)
+            keys.part(form, cells) { slot, bytes in
+                let cell = cells.address(slot)
+                let stamp = cell.load(as: Int64.self)
+                if limit.isExpired(stamp) { return false }
+                bytes.append(stamp)
+                return try encoder.encode(cell + offset, into: &bytes)
             }
         ]
     }
 
-    public func thaw(page: Int) { column.thaw(page: page) }
+    public func thaw(page: Int) {
+        if isExpiring { cells.thaw(page: page) } else { column.thaw(page: page) }
+    }
 
     public func unfreeze() {
-        column.unfreeze()
-        expiry?.unfreeze()
+        if isExpiring { cells.unfreeze() } else { column.unfreeze() }
     }
 
     private func form(_ name: String, _ stored: StoredType<Value>, _ owner: StateOwner) -> StateDescriptor {
@@ -41,8 +46,8 @@ extension ValueState {
                 let stamps = try StoredStamps(found, wanted: expiry?.ttl)
                 return { [self] slot, _, bytes in
                     let (stamp, bytes) = try stamps.split(bytes)
-                    column.address(slot).pointee = try stored.codec.decode(bytes)
-                    if let expiry { expiry.set(stamps.restored(stamp, expiry), at: slot) }
+                    address(slot).pointee = try stored.codec.decode(bytes)
+                    if let expiry { self.stamp(cells.address(slot), slot, stamps.restored(stamp, expiry)) }
                 }
             }
         ]

@@ -64,6 +64,8 @@ public protocol AnyStateDeclaration {
 public final class ValueState<Value: Codable & Sendable>: BindableState, KeyedColumn {
     @exclusivity(unchecked) @usableFromInline unowned(unsafe) var store: AnyKeyedStore
     @exclusivity(unchecked) @usableFromInline var column = PagedColumn<Value?>(initial: nil)
+    /// Takes the place of `column` when values expire.
+    @exclusivity(unchecked) @usableFromInline var cells = PagedColumn<StampedValue<Value>>(initial: StampedValue())
     // Keeps `store` valid until `bind`; afterwards the operator holds both the store and the handles.
     @usableFromInline var owner: AnyKeyedStore?
     @usableFromInline var storedEmptyCheck: ((Int) -> Bool)?
@@ -74,27 +76,38 @@ public final class ValueState<Value: Codable & Sendable>: BindableState, KeyedCo
     /// Whether there is an `expiry`. Asked on every access: a flag costs no reference count. What follows when it is
     /// set stays in its own branch, so that the other one makes no call.
     @usableFromInline let isExpiring: Bool
+    /// What most accesses compare a stamp with, if there is an `expiry`, which keeps it.
+    @usableFromInline let marks: UnsafeMutablePointer<ExpiryGauge.Marks>?
     /// Hears of what has expired.
     @usableFromInline var listener: ExpiryListener<Value>?
+    /// Removes what has expired, compiled where the value's type is known.
+    @usableFromInline var pageSweep: PageSweep?
 
     /// - Parameter ttl: how long values live; nil: until they are removed.
     @inlinable
     public init(ttl: StateTTL? = nil) {
-        expiry = ttl.map { StateExpiry($0) }
+        let expiry = ttl.map { StateExpiry($0) }
+        self.expiry = expiry
+        marks = expiry?.marks
         isExpiring = ttl != nil
         let unbound = AnyKeyedStore()
         owner = unbound
         store = unbound
-        column.reserve(1)
+        reserve(1)
         // The state outlives the store that asks; unowned(unsafe) because the check runs for every new key.
-        storedEmptyCheck = { [unowned(unsafe) self] slot in self.column.address(slot).pointee == nil }
+        storedEmptyCheck = { [unowned(unsafe) self] slot in self.address(slot).pointee == nil }
+        if isExpiring {
+            pageSweep = { [unowned(unsafe) self] page, now, emptied in
+                self.sweep(page: page, now: now, emptied: &emptied)
+            }
+        }
     }
 
     public func bind(_ name: String, to store: AnyKeyedStore) throws(ThalwegError) {
         stored = try StoredType()
         try listener?.check(name, store)
         try store.register(name, self)
-        try expiry?.bind(name, self, to: store)
+        try expiry?.bind(name, self, to: store, pageSweep: pageSweep)
         self.store = store
         // The store holds this handle: holding it in turn would keep both alive for ever.
         owner = nil
@@ -108,7 +121,7 @@ public final class ValueState<Value: Codable & Sendable>: BindableState, KeyedCo
             return column.address(store.slot).pointee
         }
         _modify {
-            let address = isExpiring ? prepareWrite(replacing: false) : column.address(store.slot)
+            let address = isExpiring ? prepareWrite() : column.address(store.slot)
             yield &address.pointee
             if address.pointee == nil { store.mayBeEmpty = true }
         }
@@ -124,7 +137,7 @@ public final class ValueState<Value: Codable & Sendable>: BindableState, KeyedCo
     public subscript(default standard: @autoclosure () -> Value) -> Value {
         @inline(__always) get { value ?? standard() }
         _modify {
-            let address = isExpiring ? prepareWrite(replacing: false) : column.address(store.slot)
+            let address = isExpiring ? prepareWrite() : column.address(store.slot)
             if address.pointee == nil { address.pointee = standard() }
             yield &address.pointee!  // set on the line above when it was nil
         }
@@ -134,18 +147,28 @@ public final class ValueState<Value: Codable & Sendable>: BindableState, KeyedCo
     @inlinable
     public func clear() { value = nil }
 
+    /// Where the value of a slot lies; valid until the page is shared with a snapshot.
+    @inlinable @inline(__always)
+    func address(_ slot: Int) -> UnsafeMutablePointer<Value?> {
+        isExpiring ? StampedValue.value(at: cells.address(slot)) : column.address(slot)
+    }
+
     // MARK: KeyedColumn
 
     public var emptyCheck: ((Int) -> Bool)? { storedEmptyCheck }
 
-    public var slotMemory: SlotMemory? { column.memory }
-    public var slotBytes: Int { column.memory.stride + (isExpiring ? StateExpiry.cellBytes : 0) }
+    public var slotMemory: SlotMemory? { isExpiring ? cells.memory : column.memory }
+    public var slotBytes: Int { isExpiring ? cells.memory.stride : column.memory.stride }
     public var isInline: Bool { _isPOD(Value.self) }
     public func limitExtents(to byteCount: Int) {
-        column.limitExtents(to: byteCount)
-        expiry?.limitExtents(to: byteCount)
+        if isExpiring { cells.limitExtents(to: byteCount) } else { column.limitExtents(to: byteCount) }
     }
-    public func reserve(_ count: Int) { column.reserve(count) }
-    public func isEmpty(_ slot: Int) -> Bool { column.address(slot).pointee == nil }
-    public func clear(_ slot: Int) { column.reset(slot) }
+    @inlinable
+    public func reserve(_ count: Int) {
+        if isExpiring { cells.reserve(count) } else { column.reserve(count) }
+    }
+    public func isEmpty(_ slot: Int) -> Bool { address(slot).pointee == nil }
+    public func clear(_ slot: Int) {
+        if isExpiring { cells.reset(slot) } else { column.reset(slot) }
+    }
 }

@@ -12,23 +12,22 @@ extension AnyKeyedStore {
     /// - Returns: nil when everything is kept.
     final var keptAtRest: MergeFilter? {
         let others = mergeFilter?()
-        let limits = expiring.compactMap { name, column, expiry in column.isHeard ? nil : expiry.limit(of: name) }
+        let limits = expiring.compactMap { name, column, expiry in
+            column.isHeard ? nil : (name: name, text: expiry.ttl.text, limit: expiry.limit)
+        }
         if limits.isEmpty { return others }
         return { state in
             // Stamps of another clock, or none, say nothing about the life that entries have now.
-            guard let limit = limits.first(where: { $0.name == state.name && $0.text == state.timeToLive }) else {
+            guard let own = limits.first(where: { $0.name == state.name && $0.text == state.timeToLive }) else {
                 return others?(state)
             }
-            return { _, value in limit.keeps(value, isList: state.kind == .list) }
+            return { _, value in own.limit.keeps(value, isList: state.kind == .list) }
         }
     }
 }
 
-/// Up to which stamp entries of a state have expired.
+/// Up to which stamp entries of a state have expired at some moment.
 struct ExpiryLimit: Sendable {
-    let name: String
-    /// The time to live as the state is stored with it.
-    let text: String
     let life: Int64
     let now: Int64
 
@@ -45,9 +44,8 @@ struct ExpiryLimit: Sendable {
         }
     }
 
-    private func isExpired(_ stamp: Int64) -> Bool {
-        let (end, isEndless) = stamp.addingReportingOverflow(life)
-        return !isEndless && end <= now && stamp != .min
+    func isExpired(_ stamp: Int64) -> Bool {
+        stamp <= ExpiryPages.limit(now: now, life: life) && stamp != .min
     }
 }
 

@@ -16,39 +16,59 @@ public protocol ExpiringColumn: AnyObject {
     func sweep(_ place: Int, now: Int64, emptied: inout [Int32]) -> Int64?
 }
 
+/// Removes what has expired in a page of places of a state that has the stamps in its own column.
+///
+/// - Parameter emptied: takes the slots in which nothing is left.
+/// - Returns: the earliest stamp that is left; `Int64.max` when there is none.
+@usableFromInline
+typealias PageSweep = (_ page: Int, _ now: Int64, _ emptied: inout [Int32]) -> Int64
+
 /// The time to live of one state in one subtask.
 ///
-/// A place stands in the list of one stretch of time, that of its first expiry when it was put there. When the
-/// stretch is over the place is looked at: what has expired is removed, and what lives is put into a later list. So a
-/// write costs no more than its stamp.
+/// A write costs no more than its stamp: where to look for what has expired is known by the page (``ExpiryPages``).
 @usableFromInline
 final class StateExpiry {
-    @usableFromInline
-    struct Cell {
-        @usableFromInline var stamp = Int64.min
-        /// The stretch in whose list the place stands; `Int64.max`: in none.
-        var listed = Int64.max
-        @usableFromInline init() {}
-    }
-
     @usableFromInline let ttl: StateTTL
-    private let life: Int64
-    @usableFromInline var time = StateTime()
+    @usableFromInline let life: Int64
+    // What the settings say, ready for every access.
+    /// Whether readers see only what has not expired.
+    @usableFromInline let isHiding: Bool
+    @usableFromInline let isTouchedByReads: Bool
+    @usableFromInline let isEventTime: Bool
     // Used by one task alone.
-    @exclusivity(unchecked) private var cells = PagedColumn<Cell>(initial: Cell())
-    @exclusivity(unchecked) private var buckets: ExpiryBuckets
+    @exclusivity(unchecked) @usableFromInline unowned(unsafe) var time: StateTime
+    /// Keeps `time` valid.
+    private var owner: StateTime
+    @exclusivity(unchecked) @usableFromInline var pages: ExpiryPages
+    /// The stamps of places, or the earliest of each; `Int64.max` where there is none. Unused by a state that has them
+    /// beside its values.
+    @exclusivity(unchecked) private var stamps = PagedColumn<Int64>(initial: .max)
+    private var pageSweep: PageSweep?
+    private let gauge: ExpiryGauge
+    /// Valid as long as this.
+    @usableFromInline var marks: UnsafeMutablePointer<ExpiryGauge.Marks> { gauge.marks }
 
     @usableFromInline
     init(_ ttl: StateTTL) {
         self.ttl = ttl
         life = max(1, ttl.duration.wholeMilliseconds)
-        buckets = ExpiryBuckets(life: life)
+        isHiding = ttl.visibility == .neverReturnExpired
+        isTouchedByReads = ttl.update == .onReadAndWrite
+        isEventTime = ttl.domain == .eventTime
+        gauge = ExpiryGauge(ttl, life: life)
+        let unbound = StateTime()
+        owner = unbound
+        time = unbound
+        pages = ExpiryPages(life: life)
     }
 
     /// Hangs the state on a store that knows what time it is.
     ///
+    /// - Parameter pageSweep: of a state that has the stamps in its own column.
     /// - Throws: `ThalwegError(.job)` for a life shorter than a millisecond.
-    func bind(_ name: String, _ column: any ExpiringColumn, to store: AnyKeyedStore) throws(ThalwegError) {
+    func bind(
+        _ name: String, _ column: any ExpiringColumn, to store: AnyKeyedStore, pageSweep: PageSweep? = nil
+    ) throws(ThalwegError) {
         guard ttl.duration >= .milliseconds(1) else {
             throw ThalwegError(
                 .job, "a time to live is shorter than a millisecond", detail: "state \"\(name)\": \(ttl.duration)",
@@ -59,31 +79,29 @@ final class StateExpiry {
                 .job, "a state has a time to live where no time is known", detail: "state \"\(name)\"",
                 hint: "use it in a keyed process function")
         }
+        owner = time
         self.time = time
+        self.pageSweep = pageSweep
+        if !isEventTime { time.show(on: gauge) }
         store.expire(name, column, self)
     }
 
-    /// What a place takes.
-    static var cellBytes: Int { MemoryLayout<Cell>.stride }
-
-    func limitExtents(to byteCount: Int) { cells.limitExtents(to: byteCount) }
+    func limitExtents(to byteCount: Int) { stamps.limitExtents(to: byteCount) }
 
     // MARK: Reading
 
-    /// Whether readers see only what has not expired.
-    @usableFromInline var isHiding: Bool { ttl.visibility == .neverReturnExpired }
     /// Whether a read that meets an expired entry removes it. In event time, records that come later may be of an
     /// earlier time, for which the entry still lives: the watermark removes it.
-    @usableFromInline var removesOnRead: Bool { ttl.domain == .processingTime || !isHiding }
-    @usableFromInline var isTouchedByReads: Bool { ttl.update == .onReadAndWrite }
+    @usableFromInline var removesOnRead: Bool { !isEventTime || !isHiding }
     /// What readers compare with.
-    @usableFromInline var now: Int64 { time.now(ttl.domain) }
+    @inlinable var now: Int64 {
+        @inline(__always) get { isEventTime ? time.eventNow() : time.processingTime }
+    }
 
-    @usableFromInline
+    @inlinable @inline(__always)
     func isExpired(stamp: Int64, now: Int64) -> Bool {
         // A stamp of `.min` is given once event time is known.
-        let (end, isEndless) = stamp.addingReportingOverflow(life)
-        return !isEndless && end <= now && stamp != .min
+        stamp <= ExpiryPages.limit(now: now, life: life) && stamp != .min
     }
 
     @usableFromInline
@@ -95,24 +113,24 @@ final class StateExpiry {
     // MARK: Stamps
 
     @usableFromInline
-    func stamp(_ place: Int) -> Int64 { place < cells.capacity ? cells.address(place).pointee.stamp : .min }
+    func stamp(_ place: Int) -> Int64 { place < stamps.capacity ? stamps.address(place).pointee : .max }
 
-    private func writable(_ place: Int) -> UnsafeMutablePointer<Cell> {
-        if place >= cells.capacity { cells.reserve(place + 1) }
-        if cells.isShared { cells.thaw(page: place >> 10) }
-        return cells.address(place)
+    private func writable(_ place: Int) -> UnsafeMutablePointer<Int64> {
+        if place >= stamps.capacity { stamps.reserve(place + 1) }
+        if stamps.isShared { stamps.thaw(page: place >> 10) }
+        return stamps.address(place)
     }
 
     /// Up to which stamp entries have expired for everybody.
-    func limit(of name: String) -> ExpiryLimit {
-        ExpiryLimit(name: name, text: ttl.text, life: life, now: time.passed(ttl.domain))
-    }
+    var limit: ExpiryLimit { ExpiryLimit(life: life, now: time.passed(ttl.domain)) }
 
     /// The stamp of what is written now.
     ///
     /// - Parameter old: the stamp it had: one of an earlier record never shortens its life.
-    @usableFromInline
-    func newStamp(after old: Int64 = .min) -> Int64 { max(time.stamp(ttl.domain), old) }
+    @inlinable @inline(__always)
+    func newStamp(after old: Int64 = .min) -> Int64 {
+        max(isEventTime ? time.eventStamp() : time.processingTime, old)
+    }
 
     /// Gives an entry the stamp of now.
     @usableFromInline
@@ -123,28 +141,14 @@ final class StateExpiry {
     /// Gives an entry a stamp and sees to it that it will be looked at.
     @usableFromInline
     func set(_ stamp: Int64, at place: Int) {
-        let cell = writable(place)
-        cell.pointee.stamp = stamp
-        list(place, stamp, cell)
+        writable(place).pointee = stamp
+        pages.note(stamp, at: place)
     }
 
     /// Sees to it that a place is looked at when an entry of this stamp has expired.
     @usableFromInline
-    func note(_ stamp: Int64, at place: Int) { list(place, stamp, writable(place)) }
-
-    private func list(_ place: Int, _ stamp: Int64, _ cell: UnsafeMutablePointer<Cell>) {
-        guard let end = end(of: stamp) else { return }
-        let number = buckets.number(of: end)
-        guard number < cell.pointee.listed else { return }
-        cell.pointee.listed = number
-        buckets.add(place, to: number)
-    }
-
-    /// When an entry of a stamp expires; nil: never.
-    private func end(of stamp: Int64) -> Int64? {
-        if stamp == .min { return .min / 2 }
-        let (end, isEndless) = stamp.addingReportingOverflow(life)
-        return isEndless || end > .max / 2 || end < .min / 2 ? nil : end
+    func note(_ stamp: Int64, at place: Int) {
+        if stamp < self.stamp(place) { set(stamp, at: place) }
     }
 
     /// Runs the hook for an expired entry.
@@ -153,45 +157,73 @@ final class StateExpiry {
 
     // MARK: Sweeping
 
-    /// When something is to be looked at; `Int64.max`: never.
-    var nextTime: Int64 { buckets.nextTime }
+    /// When something is to be looked at; `Int64.max`: never. Not after now while there is more to be looked at.
+    var nextTime: Int64 { pages.nextTime }
+
+    /// What looking at a page costs beside what is removed, in entries.
+    private static let pageCost = 16
+    /// The least lag in milliseconds for which more is removed at a time.
+    private static let lagMin: Int64 = 50
 
     /// Removes what has expired, at the latest `width` after its moment.
     ///
+    /// - Parameter entriesMax: about how many are removed before the rest waits for the next call: one page more at
+    ///   most. It doubles with each stretch by which removal lags, so that it keeps up.
     /// - Returns: whether there was something to look at: something has expired, or would have without a newer stamp.
-    func sweep(_ column: any ExpiringColumn, now: Int64, emptied: inout [Int32]) -> Bool {
-        var hasLooked = false
-        while let (number, places) = buckets.popDue(now) {
-            for place in places where cells.address(Int(place)).pointee.listed == number {
-                hasLooked = true
-                writable(Int(place)).pointee.listed = .max
-                if let stamp = column.sweep(Int(place), now: now, emptied: &emptied) { note(stamp, at: Int(place)) }
-            }
+    func sweep(_ column: any ExpiringColumn, now: Int64, entriesMax: Int, emptied: inout [Int32]) -> Bool {
+        guard nextTime <= now else { return false }
+        let (lag, isEndless) = now.subtractingReportingOverflow(nextTime)
+        let doublings = isEndless ? Int64.max : lag / max(pages.width, Self.lagMin)
+        let most = doublings > 30 || entriesMax > .max >> 30 ? .max : entriesMax << doublings
+        var (work, hasLooked) = (0, false)
+        while work < most, let page = pages.popDue(now) {
+            hasLooked = true
+            let before = time.sweptEntries.value
+            let first = pageSweep?(page, now, &emptied) ?? sweep(page: page, column, now: now, emptied: &emptied)
+            pages.note(first, at: page << 10)
+            work += Self.pageCost + time.sweptEntries.value - before
         }
         return hasLooked
+    }
+
+    /// Looks at a page of places whose stamps are here.
+    private func sweep(page: Int, _ column: any ExpiringColumn, now: Int64, emptied: inout [Int32]) -> Int64 {
+        let limit = ExpiryPages.limit(now: now, life: life)
+        var first = Int64.max
+        for place in page << 10..<min((page + 1) << 10, stamps.capacity) {
+            let stamp = stamps.address(place).pointee
+            guard stamp <= limit else {
+                first = min(first, stamp)
+                continue
+            }
+            if let left = column.sweep(place, now: now, emptied: &emptied) {
+                writable(place).pointee = left
+                first = min(first, left)
+            } else if self.stamp(place) == stamp {
+                // Else the hook has written here.
+                writable(place).pointee = .max
+            }
+        }
+        return first
     }
 
     // MARK: Snapshots
 
     func freeze(under lease: PageLease) -> FrozenExpiry {
-        FrozenExpiry(life: life, now: time.passed(ttl.domain), cells: cells.freeze(under: lease))
+        FrozenExpiry(limit: limit, stamps: stamps.freeze(under: lease))
     }
 
-    func unfreeze() { cells.unfreeze() }
+    func unfreeze() { stamps.unfreeze() }
 }
 
 /// The stamps of a state as they were at a barrier.
 struct FrozenExpiry: Sendable {
-    let life: Int64
-    let now: Int64
-    let cells: FrozenColumn<StateExpiry.Cell>
+    let limit: ExpiryLimit
+    let stamps: FrozenColumn<Int64>
 
-    func stamp(_ place: Int) -> Int64 { place < cells.capacity ? cells.address(place).pointee.stamp : .min }
+    func stamp(_ place: Int) -> Int64 { place < stamps.capacity ? stamps.address(place).pointee : .max }
 
-    func isExpired(stamp: Int64) -> Bool {
-        let (end, isEndless) = stamp.addingReportingOverflow(life)
-        return !isEndless && end <= now && stamp != .min
-    }
+    func isExpired(stamp: Int64) -> Bool { limit.isExpired(stamp) }
 }
 
 /// With what time to live a restored state was stored, and what its stamps mean now.
@@ -250,10 +282,15 @@ extension AnyKeyedStore {
 
     /// Removes what has expired in a domain, now that its time has come to `now`. Not within a batch.
     ///
-    /// - Parameter emptied: takes the slots that may hold nothing any more.
-    public final func sweep(_ domain: StateTTL.Domain, now: Int64, emptied: inout [Int32]) {
+    /// - Parameters:
+    ///   - entriesMax: about how many entries of each state are removed; while there are more, ``nextExpiry(_:)`` is
+    ///     not after `now`. More are when removal falls behind.
+    ///   - emptied: takes the slots that may hold nothing any more.
+    public final func sweep(
+        _ domain: StateTTL.Domain, now: Int64, entriesMax: Int = .max, emptied: inout [Int32]
+    ) {
         for (_, column, expiry) in expiring where expiry.ttl.domain == domain {
-            if expiry.sweep(column, now: now, emptied: &emptied) { layers?.hasExpired = true }
+            if expiry.sweep(column, now: now, entriesMax: entriesMax, emptied: &emptied) { layers?.hasExpired = true }
         }
     }
 }

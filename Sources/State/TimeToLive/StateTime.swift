@@ -5,8 +5,13 @@ import ThalwegBase
 
 /// The clocks of the expiring states of one operator, and what they count. Moved by whoever runs the operator.
 public final class StateTime {
+    // Used by one task alone; behind an inlined accessor so that the attribute holds in other modules.
+    @exclusivity(unchecked) @usableFromInline var storedProcessingTime = Int64.min
     /// Milliseconds of processing time: stands still within a batch and never goes back.
-    public private(set) var processingTime = Int64.min
+    @inlinable public var processingTime: Int64 {
+        @inline(__always) get { storedProcessingTime }
+    }
+    private var gauges: [ExpiryGauge] = []
     /// Milliseconds of event time up to which everything has been done.
     public private(set) var eventTime = Int64.min
     /// Expired entries met by a read.
@@ -29,17 +34,27 @@ public final class StateTime {
         self.emitting = emitting
     }
 
-    public func advanceProcessingTime(to time: Int64) { processingTime = max(processingTime, time) }
-    public func advanceEventTime(to time: Int64) { eventTime = max(eventTime, time) }
-
-    /// When an entry has expired for the record being processed.
-    func now(_ domain: StateTTL.Domain) -> Int64 {
-        domain == .processingTime ? processingTime : max(recordTime(), eventTime)
+    public func advanceProcessingTime(to time: Int64) {
+        guard time > storedProcessingTime else { return }
+        storedProcessingTime = time
+        for gauge in gauges { gauge.move(to: time) }
     }
 
-    /// The stamp of what is written now; `Int64.min` when event time is not known yet.
-    func stamp(_ domain: StateTTL.Domain) -> Int64 {
-        if domain == .processingTime { return processingTime }
+    public func advanceEventTime(to time: Int64) { eventTime = max(eventTime, time) }
+
+    /// Keeps a gauge moving with processing time.
+    func show(on gauge: ExpiryGauge) {
+        gauge.move(to: processingTime)
+        gauges.append(gauge)
+    }
+
+    /// When an entry that lives by event time has expired for the record being processed.
+    @usableFromInline
+    func eventNow() -> Int64 { max(recordTime(), eventTime) }
+
+    /// The event-time stamp of what is written now; `Int64.min` when event time is not known yet.
+    @usableFromInline
+    func eventStamp() -> Int64 {
         let time = recordTime()
         return time == .min ? eventTime : time
     }

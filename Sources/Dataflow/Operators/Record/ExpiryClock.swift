@@ -11,6 +11,10 @@ public final class ExpiryClock {
     private let service: any ProcessingTimeService
     private let mode: Mode
 
+    /// About how many expired entries are removed between two batches: as many as a batch of the usual size can make,
+    /// in a fraction of a millisecond.
+    static var pieceSize: Int { 1024 }
+
     /// What the time of the record means just now.
     private final class Mode {
         var isProcessingTimer = false

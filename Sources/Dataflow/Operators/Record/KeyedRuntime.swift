@@ -89,9 +89,9 @@ public final class KeyedRuntime<Key: Hashable & Codable & Sendable> {
         if store.hasExpiry { context.scheduleProcessingTime() }
     }
 
-    @usableFromInline
+    @inlinable @inline(never)
     func releaseEmptied() {
-        for slot in emptied { store.releaseIfEmpty(Int(slot)) }
+        store.releaseIfEmpty(emptied)
         emptied.removeAll(keepingCapacity: true)
     }
 
@@ -134,10 +134,14 @@ public final class KeyedRuntime<Key: Hashable & Codable & Sendable> {
     }
 
     /// Removes state whose time has passed. After the timers, so that they see what still lived at their moment.
+    ///
+    /// By processing time that is done in pieces between batches: ``KeyedContext/scheduleProcessingTime()`` asks for
+    /// the next. By event time all is done before the watermark goes on: what `onExpired` emits would come late else.
     @usableFromInline
     func expire(_ domain: TimeDomain, upTo limit: Int64) throws {
         context.expiry.end(domain, upTo: limit)
-        store.sweep(domain.ttl, now: limit, emptied: &emptied)
+        store.sweep(
+            domain.ttl, now: limit, entriesMax: domain == .eventTime ? .max : ExpiryClock.pieceSize, emptied: &emptied)
         try endBatch()
     }
 
