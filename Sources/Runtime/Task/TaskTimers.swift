@@ -24,8 +24,8 @@ final class TaskTimers: ProcessingTimeService {
         queue.insert((time, scheduled, action), at: index)
     }
 
-    /// Runs what is due; returns whether anything was. What is scheduled meanwhile waits for the next turn, so that work
-    /// that goes on in pieces leaves room for records.
+    /// Runs what is due; returns whether anything was. What is scheduled meanwhile waits for the next turn, so that
+    /// work that goes on in pieces leaves room for records.
     func fireDue() throws -> Bool {
         guard let first = queue.first, first.time <= clock.now else { return false }
         let now = clock.now

@@ -9,8 +9,8 @@ final class ExpiryGauge {
     @frozen
     @usableFromInline
     struct Marks {
-        /// A read of what has a later stamp finds it alive, and changes nothing. `Int64.max`: every read has more to do,
-        /// as it gives a new stamp, or asks the record for its time.
+        /// A read of what has a later stamp finds it alive, and changes nothing. `Int64.max`: every read has more to
+        /// do, as it gives a new stamp, or asks the record for its time.
         @usableFromInline var read = Int64.max
         /// What has a later stamp, and none after `now`, is alive, and gets the stamp `now` when it is written.
         /// `Int64.max`: every write has more to do.
