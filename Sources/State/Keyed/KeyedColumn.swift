@@ -80,8 +80,9 @@ public struct StoredForm {
     /// Makes the function that takes over entries stored as described, which may be another schema than that of today.
     /// Called once for each description, not for each entry.
     public let loader: (_ stored: StateDescriptor) throws -> EntryLoader
-    /// Has the entries of a slot stay at rest, of which there are too many for memory; nil: they are always loaded.
-    let leave: ((_ slot: Int) throws -> Void)?
+    /// Has the entries of a slot stay at rest, of which there are too many for memory, and says whether it has; nil:
+    /// they are always loaded.
+    let leave: ((_ slot: Int) throws -> Bool)?
     /// What the types of user keys and values say of their earlier forms.
     private let evolutions: () throws -> (userKey: DeclaredEvolution, value: DeclaredEvolution)
 
@@ -91,7 +92,7 @@ public struct StoredForm {
     }
 
     init(
-        _ descriptor: StateDescriptor, leave: ((_ slot: Int) throws -> Void)?,
+        _ descriptor: StateDescriptor, leave: ((_ slot: Int) throws -> Bool)?,
         loader: @escaping (_ stored: StateDescriptor) throws -> EntryLoader
     ) {
         self.descriptor = descriptor

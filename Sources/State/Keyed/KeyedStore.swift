@@ -23,6 +23,10 @@ open class AnyKeyedStore {
     final var wideRows = SlotBits()
     /// Whether a state may have become so large for some key.
     final var mayHaveLarge = false
+    /// Whether entries of such rows have been removed that may have been the last, and whether that is to be found out
+    /// now: when a snapshot was taken, or changes were written.
+    final var mayHaveEmptied = false
+    final var testsEmptied = false
     /// What went wrong in the middle of a call.
     final var failure: (any Error)?
     /// Says what rows at rest need to hold no more, as of now; asked when files are made one.

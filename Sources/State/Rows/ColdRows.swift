@@ -83,8 +83,7 @@ final class SegmentRows: ColdRows {
         var isThere = false
         guard lookups.select(row) else { return false }
         for (state, load) in loaders.enumerated() {
-            if let leave = forms[state].leave, isLarge(state, row) {
-                try leave(slot)
+            if let leave = forms[state].leave, isLarge(state, row), try leave(slot) {
                 isThere = true
                 continue
             }
@@ -101,7 +100,8 @@ final class SegmentRows: ColdRows {
     /// Whether files have more of the row that was selected than is loaded at once.
     private func isLarge(_ state: Int, _ row: UnsafeRawBufferPointer) -> Bool {
         // In memory it takes about three times as much.
-        lookups.selectedBytes(state, row: row, end: RestingEntries.end(of: Array(row))) > place.largeBytes / 3
+        lookups.hasSelected(
+            moreThan: place.largeBytes / 3, of: state, row: row, end: RestingEntries.end(of: Array(row)))
     }
 
     /// Finds single entries of a state.

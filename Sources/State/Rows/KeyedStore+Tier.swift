@@ -85,7 +85,8 @@ extension KeyedStore {
     public func makeRoom() throws {
         guard let tier, let layers else { return }
         try throwFailure()
-        if mayHaveLarge || !wideRows.isEmpty { try tendWideRows(tier, layers) }
+        tier.hasWideRows = !wideRows.isEmpty
+        if mayHaveLarge || tier.hasWideRows { try tendWideRows(tier, layers) }
         try tier.tend(layers, filter: { keptAtRest })
         try tier.refresh(layers.chain)
         if tier.isMeasureDue(rowCount: table.count, slotBytes: slotBytes) { try measure(tier, layers.owner) }
@@ -165,7 +166,7 @@ extension KeyedStore {
         var looked = 0
         while victims.count < wanted && looked < RowTier.passesMax * wordCount {
             if tier.hand >= wordCount { tier.hand = 0 }
-            var cold = tier.pass(tier.hand) & ~chosen.word(tier.hand) & ~wideRows.word(tier.hand)
+            var cold = tier.pass(tier.hand) & ~chosen.word(tier.hand)
             while cold != 0 {
                 let slot = tier.hand << 6 | cold.trailingZeroBitCount
                 cold &= cold &- 1

@@ -71,6 +71,22 @@ extension KeyedStore: WideStore {
         tier.hasCold = true
         layers.isPartial = true
         try restWideRows(isInCall: false)
+        if mayHaveEmptied && testsEmptied { try releaseEmptiedWideRows() }
+        testsEmptied = false
+    }
+
+    /// Large maps that hold nothing any more are part of their rows again, which may be gone.
+    private func releaseEmptiedWideRows() throws {
+        mayHaveEmptied = false
+        for (_, column) in wideColumns {
+            for slot in column.takeEmptiedSlots() {
+                noteChanged(slot)
+                open(slot)
+                column.clear(slot)
+                releaseIfEmpty(slot)
+            }
+        }
+        try throwFailure()
     }
 
     func restWideRows(isInCall: Bool) throws {
@@ -83,9 +99,12 @@ extension KeyedStore: WideStore {
         // That rows are gone is said by a layer of whole rows.
         let kept = gone
         gone = KeyTable()
-        let parts = peek(
-            operatorName: owner.operatorName, maxParallelism: owner.maxParallelism, changed: wideRows,
-            only: Set(columns.map(\.name)))
+        // Only what is large: a call may be at work on other values of these rows.
+        let parts = columns.flatMap { name, column in
+            peek(
+                operatorName: owner.operatorName, maxParallelism: owner.maxParallelism, changed: column.wideSlots,
+                only: [name])
+        }
         gone = kept
         let store = place.store
         let sequence = layers.nextSequence(checkpoint: 0)
@@ -101,13 +120,8 @@ extension KeyedStore: WideStore {
         layers.stored.formUnion(wideRows)
         place.metrics.spilledBytes.add(Int(run?.byteCount ?? 0))
         tier.changed(layers.chain, added: layer)
-        for (_, column) in columns {
-            for slot in column.rested() where !isInCall {
-                noteChanged(slot)
-                open(slot)
-                column.clear(slot)
-                releaseIfEmpty(slot)
-            }
-        }
+        for (_, column) in columns { column.rested() }
+        // Between calls that is done anyway.
+        if isInCall { try tier.tend(layers, filter: { keptAtRest }) }
     }
 }

@@ -33,19 +33,24 @@ extension RunLookups {
             })
     }
 
-    /// About how many bytes the runs have of the row that was selected, more than a block of each.
+    /// Whether the runs have more than so many bytes of the row that was selected, what newer ones hide included.
     ///
     /// - Parameter end: the first key behind the row.
-    public func selectedBytes(_ state: Int, row: UnsafeRawBufferPointer, end: [UInt8]?) -> Int {
-        candidates.reduce(0) { sum, place in
+    public func hasSelected(moreThan limit: Int, of state: Int, row: UnsafeRawBufferPointer, end: [UInt8]?) -> Bool {
+        var bytes = 0
+        for place in candidates {
             let range = blocks[place * states.count + state]
-            if range.isEmpty { return sum }
+            if range.isEmpty { continue }
             let index = readers[place].run.footer.blocks
             let first = index.block(in: range, for: row)
             let last = end?.withUnsafeBytes { index.first(in: range, notBelow: $0) } ?? range.upperBound
             // Of the first and the last block the row may have little.
-            return sum + max(0, last - first - 2) * Int(index[first].plainBytes)
+            for block in first + 1..<max(first + 1, last - 1) {
+                bytes += Int(index[block].plainBytes)
+                if bytes > limit { return true }
+            }
         }
+        return false
     }
 
     /// Finds the newest entry of a key in a row that has many.
@@ -73,7 +78,9 @@ extension RunLookups {
 
     private func learn(_ runs: inout RowRuns, _ state: Int, _ row: UnsafeRawBufferPointer) throws {
         runs.places.removeAll(keepingCapacity: true)
+        let hash = row.checksum
         for (place, reader) in readers.enumerated() where reader.run.holds(row) {
+            if let filter = reader.run.filter, !BlockFilter.mightContain(hash, in: filter.bytes) { continue }
             guard let index = reader.run.index(of: states[state], operatorName: operatorName) else { continue }
             let cursor = reader.reader.cursor(state: index, from: Array(row), isLayer: true)
             guard try cursor.next(), begins(cursor.key, with: row) else { continue }

@@ -208,6 +208,8 @@ struct StateLife {
     }
 
     private mutating func takeSavepoint() throws {
+        // As before the last one.
+        if random.next() % 3 == 0 { live.store.takeBackRows() }
         guard let snapshot = try freeze(isSelfContained: true) else { return }
         let files = try live.write(snapshot, checkpoint: checkpoint, to: disk, leases, succeeds: true)
         live.store.releaseRows(snapshot)

@@ -20,12 +20,7 @@ extension SortedMapState: WideColumn {
         guard count & (count - 1) == 0 || count & 4095 == 0, store.isTiered, !isExpiring,
             let limit = store.tier?.largeBytes, let userKeys, let stored
         else { return }
-        // No entry takes less.
-        guard
-            count * (MemoryLayout<UserKey>.stride + MemoryLayout<Value>.stride) > limit
-                || !(_isPOD(UserKey.self) && _isPOD(Value.self))
-        else { return }
-        guard count * WideMaps.bytesPerEntry(tree, userKeys, stored) > limit else { return }
+        guard count * WideMaps.bytesPerEntry(tree, userKeys, stored, { $0 }) > limit else { return }
         largeSlots.append(slot)
         store.mayHaveLarge = true
     }
@@ -48,10 +43,10 @@ extension SortedMapState: WideColumn {
     func makeWide(_ slot: Int) throws {
         guard let wides = try makeWides(), wides.maps[slot] == nil, let order else { return }
         let tree = column.address(slot).pointee
-        guard tree.count * WideMaps.bytesPerEntry(tree, wides.userKeys, wides.stored) > wides.rest.largeBytes,
+        guard tree.count * WideMaps.bytesPerEntry(tree, wides.userKeys, wides.stored, { $0 }) > wides.rest.largeBytes,
             let row = try store.wideStore?.row(of: slot)
         else { return }
-        wides.measure(tree)
+        wides.measure(tree) { $0 }
         var level = WideLevel<UserKey, Value>()
         // All entries are here, whatever layers have of the row.
         level.hidesBelow = true
@@ -68,10 +63,17 @@ extension SortedMapState: WideColumn {
     }
 
     /// The entries of a slot stay where they are: layers have more than memory is to have.
-    func leaveAtRest(_ slot: Int) throws {
-        guard let wides = try makeWides(), let row = try store.wideStore?.row(of: slot) else { return }
-        wides.add(WideMap(wides, row: row, first: WideLevel(), count: nil), slot)
+    ///
+    /// - Returns: false when there are none, or they cannot stay.
+    func leaveAtRest(_ slot: Int) throws -> Bool {
+        guard let wides = try makeWides(), let row = try store.wideStore?.row(of: slot) else { return false }
+        let map = WideMap(wides, row: row, first: WideLevel(), count: nil)
+        // What is large may all be hidden by a newer tombstone.
+        if map.isEmpty { return false }
+        wides.measure(map)
+        wides.add(map, slot)
         hasWide = true
+        return true
     }
 
     /// The map holds nothing any more: from now on it is part of its row.
@@ -121,6 +123,7 @@ extension SortedMapState: WideColumn {
 
     func seal(_ snapshot: Int64) {
         wides?.maps.values.forEach { $0.seal(snapshot) }
+        store.testsEmptied = true
     }
 
     func land(_ snapshot: Int64, isWritten: Bool) {
@@ -129,10 +132,19 @@ extension SortedMapState: WideColumn {
         wides.recount()
     }
 
-    func rested() -> [Int] {
-        guard let wides else { return [] }
+    func rested() {
+        guard let wides else { return }
         for map in wides.maps.values { map.rested() }
         wides.recount()
-        return wides.maps.filter { $0.value.isEmpty }.map(\.key)
+        store.testsEmptied = true
+    }
+
+    func takeEmptiedSlots() -> [Int] {
+        guard let wides else { return [] }
+        return wides.maps.compactMap { slot, map in
+            guard map.mayBeEmpty else { return nil }
+            map.mayBeEmpty = false
+            return map.isEmpty ? slot : nil
+        }
     }
 }

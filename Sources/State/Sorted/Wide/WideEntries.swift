@@ -14,13 +14,18 @@ struct WideView<UserKey: Codable & Sendable, Value: Codable & Sendable> {
     @usableFromInline let below: RunView?
     @usableFromInline let row: [UInt8]
     @usableFromInline let maps: WideMaps<UserKey, Value>
+    @usableFromInline let map: WideMap<UserKey, Value>
+    /// As of then.
+    @usableFromInline let ends: (first: UserKey?, last: UserKey?)
+    @usableFromInline let insertions: Int
 
     @inlinable
-    init(_ levels: [WideLevel<UserKey, Value>], below: RunView?, _ row: [UInt8], _ maps: WideMaps<UserKey, Value>) {
+    init(_ levels: [WideLevel<UserKey, Value>], below: RunView?, _ map: WideMap<UserKey, Value>) {
         self.levels = levels
         self.below = below
-        self.row = row
-        self.maps = maps
+        self.map = map
+        (row, maps) = (map.row, map.maps)
+        (ends, insertions) = (map.ends, map.insertions)
     }
 
     /// Its entries between two positions.
@@ -59,12 +64,27 @@ final class WideEntries<UserKey: Codable & Sendable, Value: Codable & Sendable> 
     @usableFromInline var heads: [Head?]
     @usableFromInline var below: RunEntries?
     @usableFromInline let rowBytes: Int
+    /// Whether the first entry, or where the walk ends without one, tells where the map begins or ends.
+    @usableFromInline var tellsEnd = false
+    @usableFromInline let map: WideMap<UserKey, Value>
+    @usableFromInline let insertions: Int
+    @usableFromInline var hasFailed = false
 
     @inlinable
     init(
-        _ view: WideView<UserKey, Value>, from lower: SortedCut<UserKey>, to upper: SortedCut<UserKey>,
+        _ view: WideView<UserKey, Value>, from start: SortedCut<UserKey>, to end: SortedCut<UserKey>,
         isDescending: Bool
     ) {
+        var (lower, upper) = (start, end)
+        if case .start = start {
+            if let first = view.ends.first { lower = .before(first) }
+            tellsEnd = !isDescending
+        }
+        if case .end = end {
+            if let last = view.ends.last { upper = .after(last) }
+            tellsEnd = tellsEnd || isDescending
+        }
+        (map, insertions) = (view.map, view.insertions)
         maps = view.maps
         order = view.maps.order
         self.isDescending = isDescending
@@ -81,8 +101,15 @@ final class WideEntries<UserKey: Codable & Sendable, Value: Codable & Sendable> 
             below = runs.entries(from: from ?? RestingEntries.end(of: view.row), to: to, isDescending: isDescending)
             try stepBelow()
         } catch {
-            maps.fail(error)
+            fail(error)
         }
+    }
+
+    @inlinable
+    func fail(_ error: any Error) {
+        hasFailed = true
+        below = nil
+        maps.fail(error)
     }
 
     @inlinable
@@ -114,9 +141,31 @@ final class WideEntries<UserKey: Codable & Sendable, Value: Codable & Sendable> 
             for level in first..<heads.count where isSame(heads[level], head.key) {
                 if level < cursors.count { step(level) } else { stepOrFail() }
             }
-            if let value = head.value { return (head.key, value) }
+            if let value = head.value {
+                if tellsEnd { tellEnd(head.key) }
+                return (head.key, value)
+            }
+        }
+        if tellsEnd {
+            switch isDescending ? lower : upper {
+            case .before(let key), .after(let key): tellEnd(key)
+            default: tellsEnd = false
+            }
         }
         return nil
+    }
+
+    /// Nothing lies on the other side of a key from where the walk began.
+    @inlinable
+    func tellEnd(_ key: UserKey) {
+        tellsEnd = false
+        // What has been set since may lie there.
+        guard map.insertions == insertions, !hasFailed else { return }
+        if isDescending {
+            if map.ends.last.map({ order.precedes(key, $0) }) ?? true { map.ends.last = key }
+        } else {
+            if map.ends.first.map({ order.precedes($0, key) }) ?? true { map.ends.first = key }
+        }
     }
 
     @inlinable
@@ -124,8 +173,7 @@ final class WideEntries<UserKey: Codable & Sendable, Value: Codable & Sendable> 
         do {
             try stepBelow()
         } catch {
-            below = nil
-            maps.fail(error)
+            fail(error)
         }
     }
 

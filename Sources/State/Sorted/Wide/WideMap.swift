@@ -15,8 +15,17 @@ final class WideMap<UserKey: Codable & Sendable, Value: Codable & Sendable> {
     @usableFromInline let row: [UInt8]
     /// How many entries there are, if that is known.
     @usableFromInline var count: Int?
-    /// Whether it was asked how many there are: then it stays known, at the cost of a look-up for each change.
-    @usableFromInline var isCounted = false
+    /// How often changes are still written until it is forgotten that it was asked how many there are: as long it stays
+    /// known, at the cost of a look-up for each change.
+    @usableFromInline var countedFor = 0
+    /// Nothing lies before the first of these, nor after the second; nil: that is not known. So what was removed at an
+    /// end is not walked over again and again.
+    @usableFromInline var ends: (first: UserKey?, last: UserKey?) = (nil, nil)
+    /// How often entries have been set.
+    @usableFromInline var insertions = 0
+    /// Whether an entry was removed and it is not known how many are left.
+    var mayBeEmpty = false
+    @usableFromInline var changes = 0
     @usableFromInline var runs = RowRuns()
     // The state holds it, and it the maps.
     @usableFromInline unowned let maps: WideMaps<UserKey, Value>
@@ -66,13 +75,13 @@ final class WideMap<UserKey: Codable & Sendable, Value: Codable & Sendable> {
         let end = levels.firstIndex(where: \.hidesBelow)
         return WideView(
             Array(levels[...(end ?? levels.count - 1)]), below: end == nil ? maps.orFail { try maps.rest.view() } : nil,
-            row, maps)
+            self)
     }
 
     /// The number of entries. The first time all of them are looked at.
     @inlinable
     func counted() -> Int {
-        isCounted = true
+        countedFor = 2
         if let count { return count }
         var found = 0
         let entries = view().entries(from: .start, to: .end, isDescending: false)
@@ -94,13 +103,30 @@ final class WideMap<UserKey: Codable & Sendable, Value: Codable & Sendable> {
         if count != nil { adjustCount(key, isThere: value != nil) }
         let (place, isNew) = levels[0].changes.findOrInsert(key, value, maps.order, hasStamps: false)
         // The node it lies in has just been made one of its own, should others have held it.
-        if isNew { maps.added() } else { place.value.pointee = value }
+        if isNew { maps.changeCount &+= 1 } else { place.value.pointee = value }
+        if value == nil { noteRemoved() } else { noteSet(key) }
+        changes &+= 1
+        if changes & 1023 == 0 { maps.makeRoom(after: self) }
+    }
+
+    @usableFromInline
+    func noteRemoved() {
+        guard count == nil, !mayBeEmpty else { return }
+        mayBeEmpty = true
+        maps.store.mayHaveEmptied = true
+    }
+
+    @inlinable
+    func noteSet(_ key: UserKey) {
+        insertions &+= 1
+        if let first = ends.first, maps.order.precedes(key, first) { ends.first = key }
+        if let last = ends.last, maps.order.precedes(last, key) { ends.last = key }
     }
 
     @inlinable
     func adjustCount(_ key: UserKey, isThere: Bool) {
         var wasThere = findInMemory(key).map { $0 != nil }
-        if wasThere == nil && isCounted { wasThere = maps.orFail { try findBelow(key) != nil } }
+        if wasThere == nil && countedFor > 0 { wasThere = maps.orFail { try findBelow(key) != nil } }
         guard let wasThere, let count else { return self.count = nil }
         self.count = count + (isThere ? 1 : 0) - (wasThere ? 1 : 0)
     }
@@ -127,14 +153,16 @@ final class WideMap<UserKey: Codable & Sendable, Value: Codable & Sendable> {
     /// The snapshot has failed: what it would have had belongs to the next one.
     func takeBack(_ snapshot: Int64) {
         guard let place = levels.firstIndex(where: { $0.snapshot == snapshot }), place > 0 else { return }
-        let older = levels.remove(at: place)
-        levels[place - 1].append(older, maps.order)
+        // Those between belong to snapshots that build on it. Should one of them be written all the same, its changes
+        // are written once more.
+        for older in levels[1...place] { levels[0].append(older, maps.order) }
+        levels.removeSubrange(1...place)
     }
 
     /// All changes have been written, over everything.
     func rested() {
         levels = [WideLevel()]
-        if !isCounted { count = nil }
-        isCounted = false
+        countedFor = max(0, countedFor - 1)
+        if countedFor == 0 { count = nil }
     }
 }

@@ -20,9 +20,9 @@ protocol WideColumn: KeyedColumn {
     /// The snapshot has been written, or will never be.
     func land(_ snapshot: Int64, isWritten: Bool)
     /// All changes have been written.
-    ///
-    /// - Returns: the slots that hold nothing any more.
-    func rested() -> [Int]
+    func rested()
+    /// The slots that hold nothing any more, as far as entries have been removed of which it is not known.
+    func takeEmptiedSlots() -> [Int]
 }
 
 /// The maps by their slots, and what they share.
@@ -39,7 +39,7 @@ final class WideMaps<UserKey: Codable & Sendable, Value: Codable & Sendable> {
     var maps: [Int: WideMap<UserKey, Value>] = [:]
     var slots = SlotBits()
     /// About how many bytes an entry takes in memory.
-    private(set) var bytesPerEntry = MemoryLayout<UserKey>.stride + MemoryLayout<Value?>.stride
+    private(set) var bytesPerEntry = WideMaps.inlineBytes
     @usableFromInline var changeCount = 0
 
     init(
@@ -85,41 +85,61 @@ final class WideMaps<UserKey: Codable & Sendable, Value: Codable & Sendable> {
         store.updateWideRows()
     }
 
-    /// A change has come. A call may make more of them than there is memory for.
-    @inlinable
-    func added() {
-        changeCount += 1
-        if changeCount & 1023 == 0 { makeRoom() }
-    }
-
+    /// A call may change more than there is memory for.
     @usableFromInline
-    func makeRoom() {
+    func makeRoom(after map: WideMap<UserKey, Value>) {
+        measure(map.levels[0].changes) { $0 }
         _ = orFail { try store.wideStore?.restWideRows(isInCall: true) }
     }
 
     func recount() { changeCount = maps.values.reduce(0) { $0 + $1.changeCount } }
 
     /// Learns from a tree how much its entries take.
-    func measure(_ tree: SortedTree<UserKey, Value>) {
-        bytesPerEntry = max(bytesPerEntry, Self.bytesPerEntry(tree, userKeys, stored))
+    func measure<Payload>(_ tree: SortedTree<UserKey, Payload>, _ value: (Payload) -> Value?) {
+        bytesPerEntry = max(bytesPerEntry, Self.bytesPerEntry(tree, userKeys, stored, value))
     }
 
-    /// About what an entry takes: keys and values as they lie, nodes two thirds full; what they refer to by a sample.
-    static func bytesPerEntry(
-        _ tree: SortedTree<UserKey, Value>, _ userKeys: StoredKey<UserKey>, _ stored: StoredType<Value>
+    /// Learns from entries at rest how much they take.
+    func measure(_ map: WideMap<UserKey, Value>) {
+        if Self.isPlain { return }
+        var bytes = ByteWriter()
+        var count = 0
+        let entries = map.view().entries(from: .start, to: .end, isDescending: false)
+        while count < 64, let (key, value) = entries.next() {
+            add(key, value, to: &bytes)
+            count += 1
+        }
+        bytesPerEntry = max(bytesPerEntry, Self.inlineBytes + 3 * bytes.count / max(1, count))
+    }
+
+    private func add(_ key: UserKey, _ value: Value, to bytes: inout ByteWriter) {
+        try? userKeys.encoder.encode(key, into: &bytes)
+        try? stored.encode(value, into: &bytes)
+    }
+
+    /// Whether an entry has all that it takes in itself.
+    static var isPlain: Bool { _isPOD(UserKey.self) && _isPOD(Value.self) }
+
+    /// Keys and values as they lie, in nodes that are two thirds full.
+    static var inlineBytes: Int { (MemoryLayout<UserKey>.stride + MemoryLayout<Value?>.stride) * 3 / 2 }
+
+    /// About what an entry takes: what it refers to by a sample.
+    static func bytesPerEntry<Payload>(
+        _ tree: SortedTree<UserKey, Payload>, _ userKeys: StoredKey<UserKey>, _ stored: StoredType<Value>,
+        _ value: (Payload) -> Value?
     ) -> Int {
-        let inline = (MemoryLayout<UserKey>.stride + MemoryLayout<Value?>.stride) * 3 / 2
-        if _isPOD(UserKey.self) && _isPOD(Value.self) { return inline }
+        if isPlain { return inlineBytes }
         var bytes = ByteWriter()
         var count = 0
         tree.forEachLeaf { leaf in
             for index in 0..<leaf.count {
+                guard let value = value(leaf.payloads[index]) else { continue }
                 try? userKeys.encoder.encode(leaf.keys[index], into: &bytes)
-                try? stored.encode(leaf.payloads[index], into: &bytes)
+                try? stored.encode(value, into: &bytes)
+                count += 1
             }
-            count += leaf.count
             return count < 256
         }
-        return inline + 3 * bytes.count / max(1, count)
+        return inlineBytes + 3 * bytes.count / max(1, count)
     }
 }
