@@ -69,16 +69,8 @@ struct MapsCheck: AsyncParsableCommand {
         }
 
         private func figures(_ budget: Int?) throws -> Figures {
-            let (process, output) = (Process(), Pipe())
-            process.executableURL = URL(filePath: "/proc/self/exe").resolvingSymlinksInPath()
-            process.arguments =
-                ["check", "maps", "one", "--bits", "\(bits)"] + (budget.map { ["--budget", "\($0)"] } ?? [])
-            process.standardOutput = output
-            try process.run()
-            let text = output.fileHandleForReading.readDataToEndOfFile()
-            process.waitUntilExit()
-            guard process.terminationStatus == 0 else { throw ValidationError("a run failed") }
-            return try JSONDecoder().decode(Figures.self, from: text)
+            try OwnProcess.figures(
+                of: ["check", "maps", "one", "--bits", "\(bits)"] + (budget.map { ["--budget", "\($0)"] } ?? []))
         }
 
         private func report(_ check: String, _ text: String, _ holds: Bool) -> Bool {

@@ -103,15 +103,7 @@ struct PanesCheck: AsyncParsableCommand {
         }
 
         private func figures(_ arguments: [String]) throws -> Figures {
-            let (process, output) = (Process(), Pipe())
-            process.executableURL = URL(filePath: "/proc/self/exe").resolvingSymlinksInPath()
-            process.arguments = ["check", "panes", "one"] + arguments
-            process.standardOutput = output
-            try process.run()
-            let text = output.fileHandleForReading.readDataToEndOfFile()
-            process.waitUntilExit()
-            guard process.terminationStatus == 0 else { throw ValidationError("\(arguments): it failed") }
-            return try JSONDecoder().decode(Figures.self, from: text)
+            try OwnProcess.figures(of: ["check", "panes", "one"] + arguments)
         }
 
         private func rounded(_ number: Double) -> Double { (number * 10).rounded() / 10 }

@@ -127,15 +127,7 @@ struct TiersCheck: AsyncParsableCommand {
         }
 
         private func figures<Result: Decodable>(of arguments: [String]) async throws -> Result {
-            let (process, output) = (Process(), Pipe())
-            process.executableURL = URL(filePath: "/proc/self/exe").resolvingSymlinksInPath()
-            process.arguments = arguments
-            process.standardOutput = output
-            try process.run()
-            let text = output.fileHandleForReading.readDataToEndOfFile()
-            process.waitUntilExit()
-            guard process.terminationStatus == 0 else { throw ValidationError("\(arguments): it failed") }
-            return try JSONDecoder().decode(Result.self, from: text)
+            try OwnProcess.figures(of: arguments)
         }
 
         // MARK: Against memory

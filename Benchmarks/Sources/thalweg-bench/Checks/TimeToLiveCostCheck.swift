@@ -62,17 +62,9 @@ struct TimeToLiveCostCheck: AsyncParsableCommand {
         }
 
         private func figures(_ ttl: Duration?) async throws -> Figures {
-            let (process, output) = (Process(), Pipe())
-            process.executableURL = URL(filePath: "/proc/self/exe").resolvingSymlinksInPath()
-            process.arguments =
-                ["check", "ttl-cost", "one", "--keys", "\(keys)", "--records", "\(events)"]
-                + (ttl.map { ["--ttl", "\($0 / .milliseconds(1))"] } ?? [])
-            process.standardOutput = output
-            try process.run()
-            let text = output.fileHandleForReading.readDataToEndOfFile()
-            process.waitUntilExit()
-            guard process.terminationStatus == 0 else { throw ValidationError("a run failed") }
-            return try JSONDecoder().decode(Figures.self, from: text)
+            try OwnProcess.figures(
+                of: ["check", "ttl-cost", "one", "--keys", "\(keys)", "--records", "\(events)"]
+                    + (ttl.map { ["--ttl", "\($0 / .milliseconds(1))"] } ?? []))
         }
 
         private func report(_ text: String, holds: Bool) -> Bool {
