@@ -78,12 +78,12 @@ import ThalwegTesting
             }
         let sink = Collected<Int64>()
         try env.numbers(1...1000, name: "numbers")
-            .asyncMap(.ordered(capacity: 10), timeout: .seconds(30), calls: calls) { [$0, -$0] }
-            .asyncMap(.unordered(capacity: 7), timeout: .seconds(30), name: "second", calls: calls) {
+            .asyncMap(.ordered(capacity: 10), timeout: .seconds(3000), calls: calls) { [$0, -$0] }
+            .asyncMap(.unordered(capacity: 7), timeout: .seconds(3000), name: "second", calls: calls) {
                 $0 > 0 ? [$0] : []
             }
             .keyed(by: { $0 % 7 })
-            .asyncMap(.keyOrdered(capacity: 20), timeout: .seconds(30), name: "third", calls: calls) { [$0] }
+            .asyncMap(.keyOrdered(capacity: 20), timeout: .seconds(3000), name: "third", calls: calls) { [$0] }
             .write(to: CollectSink(sink))
         let execution = try await env.run(schedule)
         #expect(sink.elements.sorted() == Array(1...1000))
@@ -135,7 +135,7 @@ extension AsyncJobTests {
     func aCallThatFailsFailsTheJob(_ workers: Int) async throws {
         let env = StreamEnvironment()
         try env.numbers(1...1000)
-            .asyncMap(.ordered(), timeout: .seconds(30), name: "calls") { [try refusing(500, $0)] }
+            .asyncMap(.ordered(), timeout: .seconds(3000), name: "calls") { [try refusing(500, $0)] }
             .write(to: BlackHoleSink<Int64>())
         let error = await #expect(throws: ThalwegError.self) { try await env.run(.pool(workers)) }
         #expect(error?.description.contains("\"calls\"") == true && error?.description.contains("500 is bad") == true)
