@@ -11,7 +11,10 @@ extension Program {
         _ values: UnsafeRawPointer, count: Int, stride: Int, into writer: inout ByteWriter
     ) throws(ThalwegError) {
         if isBulk, stride == size || count == 1 {
-            writer.append(UnsafeRawBufferPointer(start: values, count: count &* size))
+            let bytes = count &* size
+            writer.reserve(bytes)
+            RawCopy.copy(writer.end, values, bytes)
+            writer.advance(by: bytes)
             return
         }
         let fixed = encodedFixedBytesMax
@@ -117,38 +120,5 @@ extension ByteWriter {
             }
         }
         advance(by: length)
-    }
-}
-
-/// Copies of a few bytes without a call.
-enum RawCopy {
-    @inline(__always)
-    static func copy(_ target: UnsafeMutableRawPointer, _ source: UnsafeRawPointer, _ size: Int) {
-        if size >= 8 {
-            if size > 64 { return target.copyMemory(from: source, byteCount: size) }
-            // Words from the front, then one that ends at the end.
-            var place = 0
-            while place &+ 8 <= size {
-                target.storeBytes(
-                    of: source.loadUnaligned(fromByteOffset: place, as: UInt64.self), toByteOffset: place,
-                    as: UInt64.self)
-                place &+= 8
-            }
-            let last = size &- 8
-            target.storeBytes(
-                of: source.loadUnaligned(fromByteOffset: last, as: UInt64.self), toByteOffset: last, as: UInt64.self)
-        } else if size >= 4 {
-            let last = size &- 4
-            let tail = source.loadUnaligned(fromByteOffset: last, as: UInt32.self)
-            target.storeBytes(of: source.loadUnaligned(as: UInt32.self), as: UInt32.self)
-            target.storeBytes(of: tail, toByteOffset: last, as: UInt32.self)
-        } else {
-            var place = 0
-            while place < size {
-                target.storeBytes(
-                    of: source.load(fromByteOffset: place, as: UInt8.self), toByteOffset: place, as: UInt8.self)
-                place &+= 1
-            }
-        }
     }
 }

@@ -11,6 +11,8 @@ public struct RawEncoder: Sendable {
     private let program: Program?
     /// The program of the optional that holds a value; nil when values are always there.
     private let presence: Program?
+    /// The same two, to be used without counting references for each value.
+    private let unretained: (program: Unmanaged<Program>, presence: Unmanaged<Program>?)?
     /// Used instead when the type was not proven; false for nil.
     private let general: @Sendable (UnsafeRawPointer, inout ByteWriter) throws -> Bool
 
@@ -26,13 +28,14 @@ public struct RawEncoder: Sendable {
         self.program = program
         self.presence = presence
         self.general = general
+        unretained = program.map { (.passUnretained($0), presence.map { .passUnretained($0) }) }
     }
 
     /// Appends the value at `address`; false when it is nil.
     public func encode(_ address: UnsafeRawPointer, into writer: inout ByteWriter) throws -> Bool {
-        guard let program else { return try general(address, &writer) }
-        if let presence, presence.isNil(presence.steps[0], address) { return false }
-        try program.encode(address, count: 1, stride: program.size, into: &writer)
+        guard let (program, presence) = unretained else { return try general(address, &writer) }
+        if let presence, presence._withUnsafeGuaranteedRef({ $0.isNil($0.steps[0], address) }) { return false }
+        try program._withUnsafeGuaranteedRef { try $0.encode(address, count: 1, stride: $0.size, into: &writer) }
         return true
     }
 }
@@ -61,20 +64,30 @@ extension RecordCodec {
 
 /// Encodes the keys of one type from their memory, so that the bytes sort as the keys do.
 public struct RawKeyEncoder: Sendable {
-    let program: Program?
-    let general: @Sendable (UnsafeRawPointer, inout ByteWriter) throws -> Void
+    private let program: Program?
+    /// The same, to be used without counting references for each key.
+    private let unretained: Unmanaged<Program>?
+    private let general: @Sendable (UnsafeRawPointer, inout ByteWriter) throws -> Void
+
+    init(
+        _ program: Program?, _ general: @escaping @Sendable (UnsafeRawPointer, inout ByteWriter) throws -> Void
+    ) {
+        self.program = program
+        self.general = general
+        unretained = program.map { .passUnretained($0) }
+    }
 
     /// Appends the key at `address`.
     public func encode(_ address: UnsafeRawPointer, into writer: inout ByteWriter) throws {
-        guard let program else { return try general(address, &writer) }
-        try program.encodeKey(address, into: &writer)
+        guard let unretained else { return try general(address, &writer) }
+        try unretained._withUnsafeGuaranteedRef { try $0.encodeKey(address, into: &writer) }
     }
 }
 
 extension KeyEncoder {
     /// Encodes one key as ``encode(_:into:)`` does.
     public var raw: RawKeyEncoder {
-        RawKeyEncoder(program: program) { [self] address, writer in
+        RawKeyEncoder(program) { [self] address, writer in
             try encode(address.assumingMemoryBound(to: Key.self).pointee, into: &writer)
         }
     }

@@ -16,38 +16,56 @@ extension KeyTable where Key: Codable & Sendable {
         changed: SlotBits?, gone: FrozenHashes?
     ) -> FrozenKeys {
         let frozen = FrozenHashes(freeze(under: lease))
-        let raw = encoder.raw
-        let limit = frozen.slotLimit
         let (arrangement, version) = (arrangement, version)
+        let gone = changed == nil ? nil : gone
+        let source = FrozenPlaces(
+            present: frozen, gone: gone, slotLimit: UInt32(frozen.slotLimit), maxParallelism: maxParallelism,
+            encoder: encoder.raw)
         return FrozenKeys(
-            owner: owner, maxParallelism: maxParallelism, lease: lease, slotLimit: limit, isLayer: changed != nil,
+            owner: owner, maxParallelism: maxParallelism, lease: lease, slotLimit: frozen.slotLimit,
+            isLayer: changed != nil,
             build: {
+                var places: [UInt32] = []
                 guard let changed, let gone else {
-                    return try arrangement.order(
-                        ofVersion: version, maxParallelism: maxParallelism,
-                        places: {
-                            var places: [Int] = []
-                            frozen.forEach { places.append($0) }
-                            return places
-                        },
-                        group: { KeyGroup.of(hash: frozen.hash($0), maxParallelism: maxParallelism) },
-                        address: frozen.address,
-                        encode: { slot, bytes in try raw.encode(frozen.address(slot), into: &bytes) })
+                    return try arrangement.order(of: source, version: version, maxParallelism: maxParallelism) {
+                        frozen.forEach { places.append(UInt32(truncatingIfNeeded: $0)) }
+                        return places
+                    }
                 }
-                var places: [Int] = []
-                changed.forEach { if $0 < limit && frozen.hash($0) != .max { places.append($0) } }
-                gone.forEach { places.append(limit + $0) }
-                return try KeyOrder.make(
-                    places, maxParallelism: maxParallelism,
-                    group: { place in
-                        let hash = place < limit ? frozen.hash(place) : gone.hash(place - limit)
-                        return KeyGroup.of(hash: hash, maxParallelism: maxParallelism)
-                    },
-                    address: { $0 < limit ? frozen.address($0) : gone.address($0 - limit) },
-                    encode: { place, bytes in
-                        let address = place < limit ? frozen.address(place) : gone.address(place - limit)
-                        try raw.encode(address, into: &bytes)
-                    })
+                changed.forEach { slot in
+                    if slot < frozen.slotLimit && frozen.hash(slot) != .max {
+                        places.append(UInt32(truncatingIfNeeded: slot))
+                    }
+                }
+                gone.forEach { places.append(source.slotLimit &+ UInt32(truncatingIfNeeded: $0)) }
+                return try KeyOrder(places, of: source, maxParallelism: maxParallelism)
             })
     }
+}
+
+/// The slots of a frozen table, and after them those of the keys that are gone.
+struct FrozenPlaces: KeyPlaces {
+    let present: FrozenHashes
+    let gone: FrozenHashes?
+    let slotLimit: UInt32
+    let maxParallelism: Int
+    let encoder: RawKeyEncoder
+
+    func group(_ place: UInt32) -> Int {
+        let hash = gone(place).map { $0.hash(Int(place &- slotLimit)) } ?? present.hash(Int(place))
+        return KeyGroup.of(hash: hash, maxParallelism: maxParallelism)
+    }
+
+    @inline(__always)
+    func address(_ place: UInt32) -> UnsafeRawPointer {
+        gone(place).map { $0.address(Int(place &- slotLimit)) } ?? present.address(Int(place))
+    }
+
+    @inline(__always)
+    func encode(_ place: UInt32, into bytes: inout ByteWriter) throws {
+        try encoder.encode(address(place), into: &bytes)
+    }
+
+    @inline(__always)
+    private func gone(_ place: UInt32) -> FrozenHashes? { place < slotLimit ? nil : gone }
 }

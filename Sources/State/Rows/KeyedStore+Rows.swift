@@ -9,7 +9,7 @@ struct RowFlight<Key: Hashable & Codable & Sendable> {
     /// The lowest first.
     let added: [RowLayer]
     let isWhole: Bool
-    /// The rows that it holds: they rest nowhere until it is written.
+    /// The rows that it holds, unless it holds all: they rest nowhere until it is written.
     let changed: SlotBits
     /// The keys that it says are gone.
     let gone: KeyTable<Key>
@@ -78,9 +78,7 @@ extension KeyedStore {
         if isSelfContained {
             return RowSnapshot(added: added, base: base, isSelfContained: true, isLookedInto: false)
         }
-        let changed = layers.begin(added.map(\.layer), isWhole: isWhole)
-        // Every other row is in a layer already, or in one that is being written.
-        layers.stored.formUnion(changed)
+        let changed = layers.begin(added.map(\.layer), isWhole: isWhole, limit: table.slotLimit)
         if !wideRows.isEmpty { for (_, column) in wideColumns { column.seal(layer.sequence) } }
         flights.append(
             RowFlight(
@@ -99,7 +97,8 @@ extension KeyedStore {
 
     /// Whether a row rests nowhere yet, or only in a file that may never be there.
     func isUnsaved(_ slot: Int, _ layers: RowLayers) -> Bool {
-        layers.changed.contains(slot) || flights.contains { $0.isWhole || $0.changed.contains(slot) }
+        layers.hasAllChanged || layers.changed.contains(slot)
+            || flights.contains { $0.isWhole || $0.changed.contains(slot) }
     }
 
     /// A snapshot has been written or given up.

@@ -28,7 +28,7 @@ extension KeyedStore {
     /// Notes the rows of a batch that was resolved, and loads those that are at rest.
     public func noteResolved(_ slots: UnsafePointer<Int32>, count: Int) throws {
         try throwFailure()
-        layers?.changed.insert(slots, count: count, limit: table.slotLimit)
+        layers?.noteChanged(slots, count: count, limit: table.slotLimit, rowCount: table.count)
         tier?.shelf?.changed.insert(slots, count: count, limit: table.slotLimit)
         if let tier, tier.notesHeat { tier.heat.insert(slots, count: count, limit: table.slotLimit) }
         if fresh.isEmpty { return }
@@ -132,6 +132,7 @@ extension KeyedStore {
         guard let layers else { return }
         let victims = chooseVictims(wanted, tier)
         if victims.isEmpty { return }
+        layers.becomePartial(limit: table.slotLimit)
         var unsaved = SlotBits()
         var unsavedCount = 0
         for slot in victims where tier.shelf?.changed.contains(slot) == true || isUnsaved(slot, layers) {
@@ -152,7 +153,6 @@ extension KeyedStore {
             drop(slot, layers, tier)
         }
         tier.hasCold = true
-        layers.isPartial = true
         tier.place.metrics.evicted.add(victims.count)
         tier.evicted += victims.count
     }

@@ -31,9 +31,15 @@ public final class RowLayers {
     @exclusivity(unchecked) var changed = SlotBits()
     /// The slots of rows that a layer may have.
     @exclusivity(unchecked) var stored = SlotBits()
+    /// Whether so many rows have changed since the newest layer that the next one holds all: which ones have is noted
+    /// no more until then.
+    private(set) var hasAllChanged = false
+    /// After so many further changes it is looked at how many rows have changed.
+    @exclusivity(unchecked) private var untilCounted = RowLayers.countedMin
+    private static let countedMin = 64
     private var lastSequence: Int64 = 0
     /// Whether layers have rows that memory has not.
-    var isPartial = false
+    private(set) var isPartial = false
     /// Whether layers may have what has expired: the next one that holds all rows has it no more (FLIP-25).
     ///
     /// Set once in each stretch of time in which entries expire, an eighth of a life: so often are all rows written.
@@ -103,12 +109,35 @@ public final class RowLayers {
         changed.removeAll()
     }
 
+    /// The rows of a batch may change.
+    ///
+    /// - Parameters:
+    ///   - limit: one past the highest slot.
+    ///   - rowCount: how many rows there are in memory.
+    func noteChanged(_ slots: UnsafePointer<Int32>, count: Int, limit: Int, rowCount: Int) {
+        if hasAllChanged { return }
+        changed.insert(slots, count: count, limit: limit)
+        untilCounted &-= count
+        if untilCounted > 0 { return }
+        untilCounted = max(Self.countedMin, rowCount / 8)
+        hasAllChanged = !isPartial && changed.count * 2 > rowCount
+    }
+
+    /// Layers are about to have rows that memory has not.
+    ///
+    /// - Parameter limit: one past the highest slot.
+    func becomePartial(limit: Int) {
+        if hasAllChanged { changed.fill(limit) }
+        hasAllChanged = false
+        isPartial = true
+    }
+
     /// Whether the next layer holds all rows, so that those below are needed no more.
     ///
     /// - Parameter rowCount: how many rows there are.
     func isWholeNext(rowCount: Int) -> Bool {
         if isPartial { return false }
-        if chain.isEmpty || hasExpired || chain.count >= Self.layersMax { return true }
+        if hasAllChanged || chain.isEmpty || hasExpired || chain.count >= Self.layersMax { return true }
         let waiting = changed.count
         let above = chain.dropFirst().reduce(0) { $0 + $1.rowCount }
         return (waiting + above) * 2 > rowCount
@@ -122,12 +151,17 @@ public final class RowLayers {
 
     /// A snapshot has been frozen: what changes from now on belongs to the next.
     ///
-    /// - Returns: the slots that were marked as changed.
-    func begin(_ added: [RowLayer], isWhole: Bool) -> SlotBits {
+    /// - Parameter limit: one past the highest slot.
+    /// - Returns: the slots that were marked as changed, as far as the layer does not hold all.
+    func begin(_ added: [RowLayer], isWhole: Bool, limit: Int) -> SlotBits {
         let frozen = changed
         if isWhole { hasExpired = false }
         chain = isWhole ? added : chain + added
+        // Every other row is in a layer already, or in one that is being written.
+        if hasAllChanged { stored.fill(limit) } else { stored.formUnion(frozen) }
         changed.removeAll()
+        hasAllChanged = false
+        untilCounted = Self.countedMin
         return frozen
     }
 

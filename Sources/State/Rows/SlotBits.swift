@@ -58,6 +58,13 @@ public struct SlotBits: Sendable {
         words[index] = bits
     }
 
+    /// Adds all slots below a limit.
+    mutating func fill(_ limit: Int) {
+        if limit > words.count << 6 { grow((limit - 1) >> 6) }
+        for index in 0..<limit >> 6 { words[index] = .max }
+        if limit & 63 != 0 { words[limit >> 6] |= 1 << UInt64(limit & 63) - 1 }
+    }
+
     public mutating func removeAll() {
         for index in words.indices { words[index] = 0 }
     }

@@ -21,15 +21,12 @@ extension KeyedStore {
             return section
         }
         var batch = RowBatch()
-        for rank in 0..<order.count {
-            let place = order.places[rank]
-            try order.withKey(rank) { row in
-                if place < keys.slotLimit {
-                    try shelf.put(
-                        row, sections, rank, slot: place, isUnsaved: isUnsaved(place, layers), into: &batch)
-                } else {
-                    try shelf.remove(row, isUnsaved: true, into: &batch)
-                }
+        try order.forEach(prefetching: { _ in nil }) { place, rank, row in
+            let slot = Int(place)
+            if slot < keys.slotLimit {
+                try shelf.put(row, sections, rank, slot: slot, isUnsaved: isUnsaved(slot, layers), into: &batch)
+            } else {
+                try shelf.remove(row, isUnsaved: true, into: &batch)
             }
             try shelf.write(&batch, isLast: false)
         }

@@ -10,18 +10,21 @@ import ThalwegStorage
 ///
 /// An entry is what follows the row in its key, and its value, each preceded by its number of bytes.
 final class RowSection: EntryWriter {
-    private let order: KeyOrder
+    private let order: KeyOrder<FrozenPlaces>
+    private var row = ByteWriter(capacity: 64)
     private var bytes = ByteWriter()
     /// Where the sections of the first rows end.
     private var ends: [Int] = []
 
     /// - Parameter order: the rows.
-    init(_ order: KeyOrder) { self.order = order }
+    init(_ order: KeyOrder<FrozenPlaces>) { self.order = order }
 
     func add(_ kind: EntryKind, key: UnsafeRawBufferPointer, value: UnsafeRawBufferPointer, rowBytes: Int) throws {
         // What a row no longer has is not in its value.
         guard kind == .put else { return }
-        while !order.withKey(ends.count, { Self.isEqual($0, key.prefix(rowBytes)) }) { ends.append(bytes.count) }
+        while try !order.withKey(ends.count, in: &row, { Self.isEqual($0, key.prefix(rowBytes)) }) {
+            ends.append(bytes.count)
+        }
         bytes.appendVarint(UInt64(key.count - rowBytes))
         bytes.append(UnsafeRawBufferPointer(rebasing: key.dropFirst(rowBytes)))
         bytes.appendVarint(UInt64(value.count))

@@ -12,16 +12,16 @@ public final class FrozenKeys: Sendable {
     public let maxParallelism: Int
     /// What the operator no longer uses and the snapshot reads.
     public let lease: PageLease
-    private let build: @Sendable () throws -> KeyOrder
+    private let build: @Sendable () throws -> KeyOrder<FrozenPlaces>
     /// Places from here on are those of keys that are gone.
     let slotLimit: Int
     /// Whether this is a layer over others, which says what is gone.
     let isLayer: Bool
-    private let made = Guarded<KeyOrder?>(nil)
+    private let made = Guarded<KeyOrder<FrozenPlaces>?>(nil)
 
     init(
         owner: StateOwner, maxParallelism: Int, lease: PageLease, slotLimit: Int, isLayer: Bool,
-        build: @escaping @Sendable () throws -> KeyOrder
+        build: @escaping @Sendable () throws -> KeyOrder<FrozenPlaces>
     ) {
         self.owner = owner
         self.maxParallelism = maxParallelism
@@ -32,7 +32,7 @@ public final class FrozenKeys: Sendable {
     }
 
     /// The places in ascending order of their keys.
-    func order() throws -> KeyOrder {
+    func order() throws -> KeyOrder<FrozenPlaces> {
         try made.withLock { made in
             if let made { return made }
             let order = try build()
@@ -51,16 +51,13 @@ public final class FrozenKeys: Sendable {
         _ body: @escaping @Sendable (Int, inout ByteWriter) throws -> Bool
     ) -> StatePart {
         StatePart(descriptor) { [self] writer in
-            let order = try order()
             var value = ByteWriter()
-            for rank in 0..<order.count {
-                order.prefetch(after: rank, below: slotLimit, values.address)
+            try order().forEach(prefetching: { Int($0) < slotLimit ? values.address(Int($0)) : nil }) { place, _, key in
                 value.removeAll()
-                let place = order.places[rank]
-                if try place < slotLimit && body(place, &value) {
-                    try order.withKey(rank) { key in try value.withBytes { try writer.add(key: key, value: $0) } }
+                if try Int(place) < slotLimit && body(Int(place), &value) {
+                    try value.withBytes { try writer.add(key: key, value: $0) }
                 } else if isLayer {
-                    try order.withKey(rank) { try writer.addTombstone(key: $0) }
+                    try writer.addTombstone(key: key)
                 }
             }
         }
@@ -93,15 +90,10 @@ public final class FrozenKeys: Sendable {
         hidesBelow: ((Int) -> Bool)? = nil,
         _ body: (_ slot: Int, _ key: UnsafeRawBufferPointer) throws -> Void
     ) throws {
-        let order = try order()
-        for rank in 0..<order.count {
-            if let address { order.prefetch(after: rank, below: slotLimit, address) }
-            try order.withKey(rank) { key in
-                let place = order.places[rank]
-                let isGone = place >= slotLimit
-                if isLayer && (isGone || hidesBelow?(place) ?? true) { try writer.addRowTombstone(key: key) }
-                if !isGone { try body(place, key) }
-            }
+        try order().forEach(prefetching: { Int($0) < slotLimit ? address?(Int($0)) : nil }) { place, _, key in
+            let isGone = place >= slotLimit
+            if isLayer && (isGone || hidesBelow?(Int(place)) ?? true) { try writer.addRowTombstone(key: key) }
+            if !isGone { try body(Int(place), key) }
         }
     }
 }

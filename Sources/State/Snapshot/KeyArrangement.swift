@@ -10,7 +10,7 @@ import ThalwegData
 final class KeyArrangement: Sendable {
     private struct Known {
         var version: UInt64
-        var slots: [Int32]
+        var slots: [UInt32]
         var bounds: [Int]
     }
 
@@ -20,20 +20,15 @@ final class KeyArrangement: Sendable {
     ///
     /// - Parameters:
     ///   - version: of the table; equal versions have the same keys in the same slots.
-    ///   - places: the slots in use, asked for when they have to be sorted.
-    ///   - group, address, encode: see `KeyOrder`.
-    func order(
-        ofVersion version: UInt64, maxParallelism: Int, places: () -> [Int], group: (Int) -> Int,
-        address: (Int) -> UnsafeRawPointer, encode: (Int, inout ByteWriter) throws -> Void
-    ) throws -> KeyOrder {
+    ///   - slots: those in use, asked for when they have to be sorted.
+    func order<Source: KeyPlaces>(
+        of source: Source, version: UInt64, maxParallelism: Int, slots: () -> [UInt32]
+    ) throws -> KeyOrder<Source> where Source.Place == UInt32 {
         if let known = known.withLock({ $0 }), known.version == version, known.bounds.count == maxParallelism + 1 {
-            return try KeyOrder.make(
-                arranged: known.slots.map(Int.init), bounds: known.bounds, address: address, encode: encode)
+            return KeyOrder(arranged: known.slots, bounds: known.bounds, of: source)
         }
-        let order = try KeyOrder.make(
-            places(), maxParallelism: maxParallelism, group: group, address: address, encode: encode)
-        let slots = order.places.map { Int32(truncatingIfNeeded: $0) }
-        known.withLock { $0 = Known(version: version, slots: slots, bounds: order.bounds) }
+        let order = try KeyOrder(slots(), of: source, maxParallelism: maxParallelism)
+        known.withLock { $0 = Known(version: version, slots: order.places, bounds: order.bounds) }
         return order
     }
 }

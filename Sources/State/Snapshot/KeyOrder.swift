@@ -5,113 +5,115 @@ import CThalweg
 import ThalwegBase
 import ThalwegData
 
-/// The keys of entries in ascending order of their bytes, each with the place where its entry is found.
+/// Where the entries of a snapshot are, and what their keys are.
+protocol KeyPlaces: Sendable {
+    associatedtype Place: FixedWidthInteger & UnsignedInteger & Sendable
+
+    /// The key group of the key at a place.
+    func group(_ place: Place) -> Int
+    /// Where the key of a place lies, to have it fetched early.
+    func address(_ place: Place) -> UnsafeRawPointer
+    /// Appends the key of a place, without its key group.
+    func encode(_ place: Place, into bytes: inout ByteWriter) throws
+}
+
+/// The places of entries in ascending order of the bytes of their keys.
 ///
 /// A key begins with its key group (2 bytes, big-endian): entries are dealt into their key groups first and sorted
-/// within them.
-final class KeyOrder: Sendable {
-    /// How many entries ahead memory is fetched: neighbours in this order lie far apart.
-    static let ahead = 12
+/// within them. Only the places are kept: encoding a key again costs less than reading it back from memory that the
+/// task could use.
+struct KeyOrder<Source: KeyPlaces>: Sendable {
+    typealias Place = Source.Place
 
-    let places: [Int]
-    private let ends: [Int]
-    private let bytes: ByteWriter
+    let places: [Place]
     /// The ranks of each key group: those of group `g` are `bounds[g]..<bounds[g + 1]`.
     let bounds: [Int]
+    let source: Source
 
     var count: Int { places.count }
 
-    private init(places: [Int], ends: [Int], bytes: consuming ByteWriter, bounds: [Int]) {
+    /// Takes places that are in order already.
+    init(arranged places: [Place], bounds: [Int], of source: Source) {
         self.places = places
-        self.ends = ends
-        self.bytes = bytes
         self.bounds = bounds
+        self.source = source
+    }
+
+    init(_ places: [Place], of source: Source, maxParallelism: Int) throws {
+        (self.places, bounds) = try Self.sorted(places, source, maxParallelism)
+        self.source = source
+    }
+
+    /// Calls `body` with each place in order, its rank and its key.
+    ///
+    /// - Parameter address: where what `body` reads of a place lies, to have it fetched early; nil: nowhere.
+    @inline(__always)
+    func forEach(
+        prefetching address: (Place) -> UnsafeRawPointer?,
+        _ body: (_ place: Place, _ rank: Int, _ key: UnsafeRawBufferPointer) throws -> Void
+    ) throws {
+        var bytes = ByteWriter(capacity: 256)
+        try places.withUnsafeBufferPointer { places in
+            for group in 0..<bounds.count - 1 {
+                for rank in bounds[group]..<bounds[group + 1] {
+                    if rank &+ keysAhead < places.count {
+                        let next = places[rank &+ keysAhead]
+                        thalweg_prefetch_read(source.address(next))
+                        if let address = address(next) { thalweg_prefetch_read(address) }
+                    }
+                    bytes.removeAll()
+                    bytes.append(UInt16(truncatingIfNeeded: group).bigEndian)
+                    try source.encode(places[rank], into: &bytes)
+                    try bytes.withBytes { try body(places[rank], rank, $0) }
+                }
+            }
+        }
     }
 
     /// Lends the key at a rank, with its key group.
-    @inline(__always)
-    func withKey<Result>(_ rank: Int, _ body: (UnsafeRawBufferPointer) throws -> Result) rethrows -> Result {
-        let start = rank == 0 ? 0 : ends[rank - 1]
-        return try bytes.withBytes { try body(UnsafeRawBufferPointer(rebasing: $0[start..<ends[rank]])) }
+    func withKey<Result>(
+        _ rank: Int, in bytes: inout ByteWriter, _ body: (UnsafeRawBufferPointer) throws -> Result
+    ) throws -> Result {
+        bytes.removeAll()
+        bytes.append(UInt16(truncatingIfNeeded: source.group(places[rank])).bigEndian)
+        try source.encode(places[rank], into: &bytes)
+        return try bytes.withBytes(body)
     }
 
-    /// Fetches what lies at the place some ranks after this one.
-    @inline(__always)
-    func prefetch(after rank: Int, below limit: Int = .max, _ address: (Int) -> UnsafeRawPointer) {
-        guard rank &+ Self.ahead < places.count else { return }
-        let place = places[rank &+ Self.ahead]
-        if place < limit { thalweg_prefetch_read(address(place)) }
-    }
-
-    /// - Parameters:
-    ///   - places: where entries are.
-    ///   - group: the key group of a place.
-    ///   - address: where the key of a place lies, to have it fetched early.
-    ///   - encode: appends the key of a place, without its key group.
-    static func make(
-        _ places: [Int], maxParallelism: Int, group: (Int) -> Int, address: (Int) -> UnsafeRawPointer,
-        encode: (Int, inout ByteWriter) throws -> Void
-    ) throws -> KeyOrder {
-        let (dealt, bounds) = deal(places, maxParallelism: maxParallelism, group: group)
-        var ordered: [Int] = []
-        var ends: [Int] = []
-        ordered.reserveCapacity(places.count)
-        ends.reserveCapacity(places.count)
-        var bytes = ByteWriter(capacity: places.count * 12)
+    private static func sorted(
+        _ places: [Place], _ source: Source, _ maxParallelism: Int
+    ) throws -> (places: [Place], bounds: [Int]) {
+        var (dealt, bounds) = deal(places, source, maxParallelism)
         var sorter = KeySorter()
         for group in 0..<maxParallelism where bounds[group] < bounds[group + 1] {
             sorter.removeAll()
             for rank in bounds[group]..<bounds[group + 1] {
-                if rank + ahead < dealt.count { thalweg_prefetch_read(address(dealt[rank + ahead])) }
+                if rank + keysAhead < dealt.count { thalweg_prefetch_read(source.address(dealt[rank + keysAhead])) }
                 let place = dealt[rank]
-                guard try sorter.add(place, { try encode(place, &$0) }) else {
+                guard try sorter.add(Int(truncatingIfNeeded: place), { try source.encode(place, into: &$0) }) else {
                     throw ThalwegError(
                         .job, "the keys of one key group take more than 4 GiB", hint: "raise the maximum parallelism")
                 }
             }
-            let prefix = UInt16(truncatingIfNeeded: group).bigEndian
-            sorter.forEach { key, place in
-                bytes.append(prefix)
-                bytes.append(key)
-                ends.append(bytes.count)
-                ordered.append(place)
+            var rank = bounds[group]
+            sorter.forEach { _, place in
+                dealt[rank] = Place(truncatingIfNeeded: place)
+                rank &+= 1
             }
         }
-        return KeyOrder(places: ordered, ends: ends, bytes: bytes, bounds: bounds)
-    }
-
-    /// The same for places that are in order already.
-    ///
-    /// - Parameter bounds: the ranks of each key group.
-    static func make(
-        arranged places: [Int], bounds: [Int], address: (Int) -> UnsafeRawPointer,
-        encode: (Int, inout ByteWriter) throws -> Void
-    ) throws -> KeyOrder {
-        var ends: [Int] = []
-        ends.reserveCapacity(places.count)
-        var bytes = ByteWriter(capacity: places.count * 12)
-        for group in 0..<bounds.count - 1 {
-            let prefix = UInt16(truncatingIfNeeded: group).bigEndian
-            for rank in bounds[group]..<bounds[group + 1] {
-                if rank + ahead < places.count { thalweg_prefetch_read(address(places[rank + ahead])) }
-                bytes.append(prefix)
-                try encode(places[rank], &bytes)
-                ends.append(bytes.count)
-            }
-        }
-        return KeyOrder(places: places, ends: ends, bytes: bytes, bounds: bounds)
+        return (dealt, bounds)
     }
 
     /// Places by key group: those of group `g` lie in `bounds[g]..<bounds[g + 1]`.
     private static func deal(
-        _ places: [Int], maxParallelism: Int, group: (Int) -> Int
-    ) -> (dealt: [Int], bounds: [Int]) {
+        _ places: [Place], _ source: Source, _ maxParallelism: Int
+    ) -> (dealt: [Place], bounds: [Int]) {
         var bounds = Array(repeating: 0, count: maxParallelism + 1)
-        let groups = places.map { UInt16(truncatingIfNeeded: group($0)) }
+        let groups = places.map { UInt16(truncatingIfNeeded: source.group($0)) }
         for group in groups { bounds[Int(group) + 1] += 1 }
         for group in 0..<maxParallelism { bounds[group + 1] += bounds[group] }
         var next = bounds
-        var dealt = Array(repeating: 0, count: places.count)
+        var dealt = Array(repeating: 0 as Place, count: places.count)
         for (place, group) in zip(places, groups) {
             dealt[next[Int(group)]] = place
             next[Int(group)] += 1
@@ -119,6 +121,9 @@ final class KeyOrder: Sendable {
         return (dealt, bounds)
     }
 }
+
+/// How many entries ahead memory is fetched: neighbours in the order of their keys lie far apart.
+private let keysAhead = 12
 
 extension ByteWriter {
     /// Appends a moment so that the bytes sort as the moments do.

@@ -66,34 +66,20 @@ public struct StoredTables<Key: Hashable & Codable & Sendable, Value: Codable & 
         var descriptor = describe(name, of: operatorName)
         if isFile { descriptor.paneStarts = tables.map(\.start) }
         return StatePart(descriptor) { [encoder = encoder.raw, values = stored.raw] writer in
-            var places: [Int] = []
-            for (index, table) in raw.enumerated() { table.keys.forEach { places.append(index << 32 | $0) } }
-            let order = try KeyOrder.make(
-                places, maxParallelism: maxParallelism,
-                group: { place in
-                    KeyGroup.of(hash: raw[place >> 32].keys.hash(place & 0xFFFF_FFFF), maxParallelism: maxParallelism)
-                },
-                address: { raw[$0 >> 32].keys.address($0 & 0xFFFF_FFFF) },
-                encode: { place, bytes in
-                    let table = raw[place >> 32]
-                    try encoder.encode(table.keys.address(place & 0xFFFF_FFFF), into: &bytes)
-                    bytes.appendOrdered(table.start)
-                })
+            let order = try KeyOrder(
+                raw.places, of: TablePlaces(tables: raw, maxParallelism: maxParallelism, encoder: encoder),
+                maxParallelism: maxParallelism)
             let old = try below?.open()
             var bytes = ByteWriter()
-            for rank in 0..<order.count {
-                order.prefetch(after: rank) { raw[$0 >> 32].values.address($0 & 0xFFFF_FFFF) }
-                let place = order.places[rank]
-                let value = raw[place >> 32].values.address(place & 0xFFFF_FFFF)
+            try order.forEach(prefetching: { raw[$0.table].values.address($0.slot) }) { place, _, key in
+                let value = raw[place.table].values.address(place.slot)
                 bytes.removeAll()
-                try order.withKey(rank) { key in
-                    if let below, let old, try old.advance(to: key) {
-                        try below.merge(old.value, value, &bytes)
-                    } else {
-                        _ = try values.encode(value, into: &bytes)
-                    }
-                    try bytes.withBytes { try writer.add(key: key, value: $0) }
+                if let below, let old, try old.advance(to: key) {
+                    try below.merge(old.value, value, &bytes)
+                } else {
+                    _ = try values.encode(value, into: &bytes)
                 }
+                try bytes.withBytes { try writer.add(key: key, value: $0) }
             }
         }
     }
@@ -175,5 +161,39 @@ private struct RawTable: Sendable {
         start = table.start
         keys = FrozenHashes(table.keys)
         values = FrozenValues(table.values)
+    }
+}
+
+extension [RawTable] {
+    /// The slots in use of all tables: a table's number in the high half, the slot in the low one.
+    fileprivate var places: [UInt64] {
+        var places: [UInt64] = []
+        for (index, table) in enumerated() {
+            table.keys.forEach { places.append(UInt64(index) << 32 | UInt64($0)) }
+        }
+        return places
+    }
+}
+
+extension UInt64 {
+    @inline(__always) fileprivate var table: Int { Int(self >> 32) }
+    @inline(__always) fileprivate var slot: Int { Int(self & 0xFFFF_FFFF) }
+}
+
+/// The slots of tables, by key and window start.
+private struct TablePlaces: KeyPlaces {
+    let tables: [RawTable]
+    let maxParallelism: Int
+    let encoder: RawKeyEncoder
+
+    func group(_ place: UInt64) -> Int {
+        KeyGroup.of(hash: tables[place.table].keys.hash(place.slot), maxParallelism: maxParallelism)
+    }
+
+    func address(_ place: UInt64) -> UnsafeRawPointer { tables[place.table].keys.address(place.slot) }
+
+    func encode(_ place: UInt64, into bytes: inout ByteWriter) throws {
+        try encoder.encode(address(place), into: &bytes)
+        bytes.appendOrdered(tables[place.table].start)
     }
 }

@@ -118,6 +118,13 @@ func sharedPrefix(_ left: UnsafeRawBufferPointer, _ right: UnsafeRawBufferPointe
         if difference != 0 { return index &+ difference.trailingZeroBitCount / 8 }
         index &+= 8
     }
+    if count >= 8 {
+        // The last word again: what it has of the bytes before is equal.
+        let difference =
+            UInt64(littleEndian: a.loadUnaligned(fromByteOffset: count &- 8, as: UInt64.self))
+            ^ UInt64(littleEndian: b.loadUnaligned(fromByteOffset: count &- 8, as: UInt64.self))
+        return difference == 0 ? count : count &- 8 &+ difference.trailingZeroBitCount / 8
+    }
     while index < count {
         let isEqual =
             a.load(fromByteOffset: index, as: UInt8.self) == b.load(fromByteOffset: index, as: UInt8.self)

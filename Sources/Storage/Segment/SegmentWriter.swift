@@ -121,18 +121,26 @@ public final class SegmentWriter: EntryWriter {
         let rest = key.count &- kept
         plain.reserve(plainBytes &+ rest &+ value.count &+ SegmentFormat.entryLengthsBytesMax, keeping: plainBytes)
         var end = plain.start + plainBytes
-        Self.put(kept &<< 1 | (hasRow ? 1 : 0), at: &end)
-        Self.put(rest, at: &end)
-        Self.put(value.count &<< 2 | Int(kind.rawValue), at: &end)
+        let (first, last) = (kept &<< 1 | (hasRow ? 1 : 0), value.count &<< 2 | Int(kind.rawValue))
+        if first | rest | last < 0x80 {
+            // Three bytes in one word; what is behind them is overwritten.
+            let word = UInt32(truncatingIfNeeded: first | rest &<< 8 | last &<< 16)
+            end.storeBytes(of: word.littleEndian, as: UInt32.self)
+            end += 3
+        } else {
+            Self.put(first, at: &end)
+            Self.put(rest, at: &end)
+            Self.put(last, at: &end)
+        }
         if hasRow { Self.put(rowBytes, at: &end) }
         if let base = key.baseAddress {
-            end.copyMemory(from: base + kept, byteCount: rest)
+            RawCopy.copy(end, base + kept, rest)
             end += rest
             lastKey.reserve(key.count, keeping: max(0, lastKeyBytes))
-            (lastKey.start + shared).copyMemory(from: base + shared, byteCount: key.count &- shared)
+            RawCopy.copy(lastKey.start + shared, base + shared, key.count &- shared)
         }
         if let base = value.baseAddress {
-            end.copyMemory(from: base, byteCount: value.count)
+            RawCopy.copy(end, base, value.count)
             end += value.count
         }
         lastKeyBytes = key.count
