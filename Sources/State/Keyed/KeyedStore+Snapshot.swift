@@ -38,7 +38,7 @@ extension KeyTable where Key: Codable & Sendable {
                     }
                 }
                 gone.forEach { places.append(source.slotLimit &+ UInt32(truncatingIfNeeded: $0)) }
-                return try KeyOrder(places, of: source, maxParallelism: maxParallelism)
+                return try OrderedPlaces(places, of: source, maxParallelism: maxParallelism)
             })
     }
 }

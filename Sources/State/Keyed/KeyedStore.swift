@@ -228,7 +228,7 @@ open class AnyKeyedStore {
         guard try layers.adopt(segments, forms.map(\.descriptor), take: tier?.takeIn(segments)) else { return false }
         guard let tier, tier.shelf == nil else { return true }
         try tier.begin(with: layers.chain, forms.map(\.descriptor), of: layers.owner)
-        layers.becomePartial(limit: 0)
+        layers.becomePartial(SlotBits())
         return true
     }
 

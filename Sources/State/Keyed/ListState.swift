@@ -5,6 +5,7 @@ import ThalwegBase
 
 /// Keyed state of many values in order of arrival.
 public final class ListState<Value: Codable & Sendable>: BindableState, KeyedColumn {
+    // unowned(unsafe): the operator holds both its store and its states.
     @exclusivity(unchecked) @usableFromInline unowned(unsafe) var store: AnyKeyedStore
     @exclusivity(unchecked) @usableFromInline var column = PagedColumn<[Value]>(initial: [])
     // Keeps `store` valid until `bind`; afterwards the operator holds both the store and the handles.

@@ -17,20 +17,27 @@ extension MapState {
         let descriptor = form(name, userKeys, stored, keys.owner)
         return [
             StatePart(descriptor) { writer in
-                var sorter = UserKeySorter()
+                var sorter = KeySorter()
+                var entryKey = ByteWriter()
                 var bytes = ByteWriter()
                 try keys.forEachRow(of: writer, prefetching: { UnsafeRawPointer(frozen.heads.address($0)) }) {
                     slot, row in
-                    sorter.begin(row)
+                    sorter.removeAll()
                     var entry = Int(frozen.heads.address(slot).pointee.first)
                     while entry >= 0 {
-                        try sorter.add(entry) { key in
+                        let isAdded = try sorter.add(entry) { key in
                             try keyEncoder.encode(frozen.keys.address(entry) + layout.key, into: &key)
+                        }
+                        guard isAdded else {
+                            throw ThalwegError(
+                                .job, "the entries of one key in a map state are too large to be stored",
+                                detail: "\(descriptor.name): their keys take more than 4 GiB",
+                                hint: "keep fewer entries for each key")
                         }
                         entry = Int(
                             frozen.entries.address(entry).load(fromByteOffset: layout.next, as: Int32.self))
                     }
-                    try sorter.forEach { key, entry in
+                    try sorter.forEach { userKey, entry in
                         bytes.removeAll()
                         if let stamps {
                             let stamp = stamps.stamp(entry)
@@ -39,7 +46,12 @@ extension MapState {
                         }
                         let address = frozen.entries.address(entry) + layout.value
                         guard try valueEncoder.encode(address, into: &bytes) else { return }
-                        try bytes.withBytes { try writer.add(key: key, value: $0, rowBytes: row.count) }
+                        entryKey.removeAll()
+                        entryKey.append(row)
+                        entryKey.append(userKey)
+                        try entryKey.withBytes { key in
+                            try bytes.withBytes { try writer.add(key: key, value: $0, rowBytes: row.count) }
+                        }
                     }
                 }
             }
@@ -102,39 +114,5 @@ private struct MapEntryLayout {
             let next = MemoryLayout<MapEntry<Value>>.offset(of: \.next)
         else { preconditionFailure("a stored property of a struct has an offset") }
         (self.key, self.value, self.next) = (key, value, next)
-    }
-}
-
-/// Puts the entries of one key's map in order.
-private struct UserKeySorter: ~Copyable {
-    /// The operator's key, then the encoded user keys one after another.
-    private var bytes = ByteWriter()
-    private var entry = ByteWriter()
-    private var keyCount = 0
-    private var items: [(start: Int, end: Int, place: Int)] = []
-
-    mutating func begin(_ key: UnsafeRawBufferPointer) {
-        bytes.removeAll()
-        entry.removeAll()
-        entry.append(key)
-        keyCount = key.count
-        items.removeAll(keepingCapacity: true)
-    }
-
-    mutating func add(_ place: Int, _ encode: (inout ByteWriter) throws -> Void) throws {
-        let start = bytes.count
-        try encode(&bytes)
-        items.append((start, bytes.count, place))
-    }
-
-    mutating func forEach(_ body: (_ key: UnsafeRawBufferPointer, _ place: Int) throws -> Void) throws {
-        bytes.withBytes { bytes in
-            items.sort { bytes[$0.start..<$0.end].lexicographicallyPrecedes(bytes[$1.start..<$1.end]) }
-        }
-        for item in items {
-            entry.truncate(to: keyCount)
-            bytes.withBytes { entry.append(UnsafeRawBufferPointer(rebasing: $0[item.start..<item.end])) }
-            try entry.withBytes { try body($0, item.place) }
-        }
     }
 }

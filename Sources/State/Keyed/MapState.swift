@@ -11,6 +11,7 @@ import ThalwegData
 public final class MapState<UserKey: Hashable & Codable & Sendable, Value: Codable & Sendable>: BindableState,
     KeyedColumn
 {
+    // unowned(unsafe): the operator holds both its store and its states.
     @exclusivity(unchecked) @usableFromInline unowned(unsafe) var store: AnyKeyedStore
     @exclusivity(unchecked) @usableFromInline var table = KeyTable<MapEntryKey<UserKey>>()
     @exclusivity(unchecked) @usableFromInline var entries = PagedColumn<MapEntry<Value>>(initial: MapEntry())

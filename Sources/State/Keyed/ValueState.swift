@@ -62,6 +62,7 @@ public protocol AnyStateDeclaration {
 
 /// Keyed state of one value, nil until set. Values are copies: changing one that was read changes nothing in state.
 public final class ValueState<Value: Codable & Sendable>: BindableState, KeyedColumn {
+    // unowned(unsafe): the operator holds both its store and its states.
     @exclusivity(unchecked) @usableFromInline unowned(unsafe) var store: AnyKeyedStore
     @exclusivity(unchecked) @usableFromInline var column = PagedColumn<Value?>(initial: nil)
     /// Takes the place of `column` when values expire.

@@ -16,7 +16,9 @@ protocol ColdRows: AnyObject {
     /// - Throws: kind `corrupt` when a file is damaged; what the disk says.
     func load(_ row: UnsafeRawBufferPointer, into slot: Int) throws -> Bool
     /// The file of a layer, open; nil before it is shown.
-    func run(of layer: RowLayer) -> Run?
+    ///
+    /// - Throws: kind `corrupt` when it is damaged; what the disk says.
+    func run(of layer: RowLayer) throws -> Run?
     /// The bytes of memory that finding rows takes, beside those that are kept of files (``RowTier/blockShare``).
     var indexBytes: Int { get }
     /// The bytes of the filters over rows.

@@ -89,7 +89,7 @@ extension KeyedStore {
     }
 
     /// All rows in memory.
-    private var usedSlots: SlotBits {
+    var usedSlots: SlotBits {
         var slots = SlotBits()
         for slot in 0..<table.slotLimit where table.isUsed(slot) { slots.insert(slot) }
         return slots
@@ -97,8 +97,8 @@ extension KeyedStore {
 
     /// Whether a row rests nowhere yet, or only in a file that may never be there.
     func isUnsaved(_ slot: Int, _ layers: RowLayers) -> Bool {
-        layers.hasAllChanged || layers.changed.contains(slot)
-            || flights.contains { $0.isWhole || $0.changed.contains(slot) }
+        assert(!layers.hasAllChanged, "asked only of stores that are partial")
+        return layers.changed.contains(slot) || flights.contains { $0.isWhole || $0.changed.contains(slot) }
     }
 
     /// A snapshot has been written or given up.

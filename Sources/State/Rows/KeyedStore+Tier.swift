@@ -132,7 +132,7 @@ extension KeyedStore {
         guard let layers else { return }
         let victims = chooseVictims(wanted, tier)
         if victims.isEmpty { return }
-        layers.becomePartial(limit: table.slotLimit)
+        layers.becomePartial(usedSlots)
         var unsaved = SlotBits()
         var unsavedCount = 0
         for slot in victims where tier.shelf?.changed.contains(slot) == true || isUnsaved(slot, layers) {

@@ -69,7 +69,7 @@ extension KeyedStore: WideStore {
         if wideRows.isEmpty { return }
         tier.hasWideRows = true
         tier.hasCold = true
-        layers.becomePartial(limit: table.slotLimit)
+        layers.becomePartial(usedSlots)
         try restWideRows(isInCall: false)
         if mayHaveEmptied && testsEmptied { try releaseEmptiedWideRows() }
         testsEmptied = false

@@ -125,9 +125,9 @@ public final class RowLayers {
 
     /// Layers are about to have rows that memory has not.
     ///
-    /// - Parameter limit: one past the highest slot.
-    func becomePartial(limit: Int) {
-        if hasAllChanged { changed.fill(limit) }
+    /// - Parameter used: the slots in use.
+    func becomePartial(_ used: @autoclosure () -> SlotBits) {
+        if hasAllChanged { changed = used() }
         hasAllChanged = false
         isPartial = true
     }
@@ -187,7 +187,7 @@ public final class RowLayers {
     func end(_ layer: RowLayer) {
         // Nothing had changed: there is no file.
         if (try? layer.file()) != nil { return }
-        if chain.count > 1 { chain.removeAll { $0 === layer } }
+        chain.removeAll { $0 === layer }
     }
 
     /// The layers could not be written: their rows wait for the next.

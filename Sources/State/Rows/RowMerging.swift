@@ -125,7 +125,7 @@ extension RowTier {
         let written = layers.chain.reversed().drop { !$0.isWritten }.prefix { layer in
             layer.isWritten && !merging.contains { $0.layers.contains { $0 === layer } }
         }
-        let runs = written.compactMap(cold.run)
+        let runs = try written.compactMap { try cold.run(of: $0) }
         guard runs.count == written.count, let range = RunPolicy().merge(runs.map(\.byteCount)) else { return }
         let chosen = Array(Array(written)[range].reversed())
         mergeAt = 2

@@ -10,19 +10,26 @@ import ThalwegStorage
 ///
 /// An entry is what follows the row in its key, and its value, each preceded by its number of bytes.
 final class RowSection: EntryWriter {
-    private let order: KeyOrder<FrozenPlaces>
+    private let order: OrderedPlaces<FrozenPlaces>
+    /// The row that entries are of, and its rank.
     private var row = ByteWriter(capacity: 64)
+    private var rank = -1
     private var bytes = ByteWriter()
     /// Where the sections of the first rows end.
     private var ends: [Int] = []
 
     /// - Parameter order: the rows.
-    init(_ order: KeyOrder<FrozenPlaces>) { self.order = order }
+    init(_ order: OrderedPlaces<FrozenPlaces>) { self.order = order }
 
     func add(_ kind: EntryKind, key: UnsafeRawBufferPointer, value: UnsafeRawBufferPointer, rowBytes: Int) throws {
         // What a row no longer has is not in its value.
         guard kind == .put else { return }
-        while try !order.withKey(ends.count, in: &row, { Self.isEqual($0, key.prefix(rowBytes)) }) {
+        while true {
+            if rank != ends.count {
+                rank = ends.count
+                try order.encodeKey(rank, into: &row)
+            }
+            if row.withBytes({ Self.isEqual($0, key.prefix(rowBytes)) }) { break }
             ends.append(bytes.count)
         }
         bytes.appendVarint(UInt64(key.count - rowBytes))

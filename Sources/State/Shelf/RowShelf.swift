@@ -323,9 +323,10 @@ final class RowShelf: ColdRows {
         runs = runs.filter { shown.contains($0.key) }
     }
 
-    func run(of layer: RowLayer) -> Run? {
+    func run(of layer: RowLayer) throws -> Run? {
         if let open = runs[ObjectIdentifier(layer)] { return open.run }
-        guard let file = try? layer.file(), let run = try? layer.run ?? place.store.run(file.file) else { return nil }
+        guard let file = try layer.file() else { return nil }
+        let run = try layer.run ?? place.store.run(file.file)
         runs[ObjectIdentifier(layer)] = (layer, run)
         return run
     }

@@ -12,16 +12,16 @@ public final class FrozenKeys: Sendable {
     public let maxParallelism: Int
     /// What the operator no longer uses and the snapshot reads.
     public let lease: PageLease
-    private let build: @Sendable () throws -> KeyOrder<FrozenPlaces>
+    private let build: @Sendable () throws -> OrderedPlaces<FrozenPlaces>
     /// Places from here on are those of keys that are gone.
     let slotLimit: Int
     /// Whether this is a layer over others, which says what is gone.
     let isLayer: Bool
-    private let made = Guarded<KeyOrder<FrozenPlaces>?>(nil)
+    private let made = Guarded<OrderedPlaces<FrozenPlaces>?>(nil)
 
     init(
         owner: StateOwner, maxParallelism: Int, lease: PageLease, slotLimit: Int, isLayer: Bool,
-        build: @escaping @Sendable () throws -> KeyOrder<FrozenPlaces>
+        build: @escaping @Sendable () throws -> OrderedPlaces<FrozenPlaces>
     ) {
         self.owner = owner
         self.maxParallelism = maxParallelism
@@ -32,7 +32,7 @@ public final class FrozenKeys: Sendable {
     }
 
     /// The places in ascending order of their keys.
-    func order() throws -> KeyOrder<FrozenPlaces> {
+    func order() throws -> OrderedPlaces<FrozenPlaces> {
         try made.withLock { made in
             if let made { return made }
             let order = try build()

@@ -23,11 +23,11 @@ final class KeyArrangement: Sendable {
     ///   - slots: those in use, asked for when they have to be sorted.
     func order<Source: KeyPlaces>(
         of source: Source, version: UInt64, maxParallelism: Int, slots: () -> [UInt32]
-    ) throws -> KeyOrder<Source> where Source.Place == UInt32 {
+    ) throws -> OrderedPlaces<Source> where Source.Place == UInt32 {
         if let known = known.withLock({ $0 }), known.version == version, known.bounds.count == maxParallelism + 1 {
-            return KeyOrder(arranged: known.slots, bounds: known.bounds, of: source)
+            return OrderedPlaces(arranged: known.slots, bounds: known.bounds, of: source)
         }
-        let order = try KeyOrder(slots(), of: source, maxParallelism: maxParallelism)
+        let order = try OrderedPlaces(slots(), of: source, maxParallelism: maxParallelism)
         known.withLock { $0 = Known(version: version, slots: order.places, bounds: order.bounds) }
         return order
     }

@@ -66,7 +66,7 @@ public struct StoredTables<Key: Hashable & Codable & Sendable, Value: Codable & 
         var descriptor = describe(name, of: operatorName)
         if isFile { descriptor.paneStarts = tables.map(\.start) }
         return StatePart(descriptor) { [encoder = encoder.raw, values = stored.raw] writer in
-            let order = try KeyOrder(
+            let order = try OrderedPlaces(
                 raw.places, of: TablePlaces(tables: raw, maxParallelism: maxParallelism, encoder: encoder),
                 maxParallelism: maxParallelism)
             let old = try below?.open()

@@ -23,6 +23,7 @@ import ThalwegData
 /// Where rows rest in files, a map that is large for one key is no longer in memory: its entries come and go one by
 /// one, and looking for one may read the disk. Not with a time to live.
 public final class SortedMapState<UserKey: Codable & Sendable, Value: Codable & Sendable>: BindableState, KeyedColumn {
+    // unowned(unsafe): the operator holds both its store and its states.
     @exclusivity(unchecked) @usableFromInline unowned(unsafe) var store: AnyKeyedStore
     @exclusivity(unchecked) @usableFromInline var column = PagedColumn<SortedTree<UserKey, Value>>(
         initial: SortedTree())

@@ -22,7 +22,7 @@ protocol KeyPlaces: Sendable {
 /// A key begins with its key group (2 bytes, big-endian): entries are dealt into their key groups first and sorted
 /// within them. Only the places are kept: encoding a key again costs less than reading it back from memory that the
 /// task could use.
-struct KeyOrder<Source: KeyPlaces>: Sendable {
+struct OrderedPlaces<Source: KeyPlaces>: Sendable {
     typealias Place = Source.Place
 
     let places: [Place]
@@ -70,14 +70,11 @@ struct KeyOrder<Source: KeyPlaces>: Sendable {
         }
     }
 
-    /// Lends the key at a rank, with its key group.
-    func withKey<Result>(
-        _ rank: Int, in bytes: inout ByteWriter, _ body: (UnsafeRawBufferPointer) throws -> Result
-    ) throws -> Result {
+    /// Replaces what is in `bytes` by the key at a rank, with its key group.
+    func encodeKey(_ rank: Int, into bytes: inout ByteWriter) throws {
         bytes.removeAll()
         bytes.append(UInt16(truncatingIfNeeded: source.group(places[rank])).bigEndian)
         try source.encode(places[rank], into: &bytes)
-        return try bytes.withBytes(body)
     }
 
     private static func sorted(
