@@ -135,8 +135,8 @@ let package = Package(
         .executableTarget(
             name: "thalweg-cli",
             dependencies: [
-                "Thalweg", "ThalwegAllocator", "ThalwegData", "ThalwegFormats", "ThalwegNexmark", "ThalwegSavepoint",
-                "ThalwegSimulation",
+                "CThalweg", "Thalweg", "ThalwegAllocator", "ThalwegData", "ThalwegFormats", "ThalwegNexmark",
+                "ThalwegSavepoint", "ThalwegSimulation",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ], path: "Sources/Tools/thalweg",
             swiftSettings: house),

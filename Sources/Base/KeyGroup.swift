@@ -5,6 +5,9 @@
 /// subtasks.
 @frozen
 public enum KeyGroup {
+    /// The most key groups that a job may have.
+    public static var countMax: Int { 32768 }
+
     /// The key group of a stable hash. Takes the high half, because tables use the low half.
     @inlinable @inline(__always)
     public static func of(hash: UInt64, maxParallelism: Int) -> Int {

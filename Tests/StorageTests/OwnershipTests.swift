@@ -34,6 +34,22 @@ import ThalwegTesting
 
     private func numbers(_ store: CheckpointStore) throws -> [Int64] { try store.list().map(\.checkpoint).sorted() }
 
+    /// A directory may have been somebody's before it was named as one for checkpoints.
+    @Test func filesOfOthersStay() throws {
+        let disk = MemoryFileSystem()
+        let paths = ["ck/shared/important.txt", "ck/chk-5/notes.txt", "ck/chk-6/photos/one.jpg"]
+        for path in paths { disk[path] = [1, 2, 3] }
+        disk["ck/chk-5/op-0.segment"] = [1]
+        disk["ck/chk-7/op-0.segment"] = [1]
+        disk["ck/shared/op-0.segment"] = [1]
+        let store = try store(disk)
+        try write(store, 8)
+        try store.prepare()
+        #expect(paths.allSatisfy { disk[$0] == [1, 2, 3] })
+        #expect(!disk.paths.contains { $0.hasSuffix("op-0.segment") && !$0.hasPrefix("ck/chk-8/") })
+        try store.load("chk-8").verify()
+    }
+
     @Test func whatIsTheUsersStays() throws {
         let disk = MemoryFileSystem()
         let store = try store(disk)

@@ -210,4 +210,24 @@ import Testing
         #expect(try stage.run("state", "verify", "@/ck").code == 0)
         #expect(try run("--from", "latest").code == 0)
     }
+
+    /// A snapshot of such a job could not be read again.
+    @Test func tooManyKeyGroupsAreRefused() throws {
+        let (code, output) = try Built.tool.run([
+            "nexmark", "run", "--query", "q1", "--events", "10", "--set", "max-parallelism=32769",
+        ])
+        #expect(code != 0 && output.contains("32769 is not in 1...32768"), "\(output)")
+    }
+
+    @Test func outputThatIsNotWrittenIsAnError() throws {
+        let (process, errors) = (Process(), Pipe())
+        process.executableURL = URL(fileURLWithPath: Built.tool.path)
+        process.arguments = ["config", "explain", "--memory", "64MiB"]
+        process.standardOutput = FileHandle(forWritingAtPath: "/dev/full")
+        process.standardError = errors
+        try process.run()
+        let text = String(decoding: errors.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
+        process.waitUntilExit()
+        #expect(process.terminationStatus != 0 && text.contains("could not be written in full"), "\(text)")
+    }
 }

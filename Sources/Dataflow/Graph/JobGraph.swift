@@ -32,6 +32,12 @@ public struct JobGraph: Sendable {
         guard !graph.nodes.isEmpty else {
             throw ThalwegError(.job, "the job has no steps", hint: "read a source and write to a sink in build(_:)")
         }
+        guard (1...KeyGroup.countMax).contains(maxParallelism) else {
+            throw ThalwegError(
+                .job, "the maximum parallelism is out of range",
+                detail: "\(maxParallelism) is not in 1...\(KeyGroup.countMax)",
+                hint: "it is the number of key groups: a few for each subtask there will ever be, 128 by default")
+        }
         guard (1...maxParallelism).contains(parallelism) else {
             throw ThalwegError(
                 .job, "the parallelism is out of range", detail: "\(parallelism) is not in 1...\(maxParallelism)",

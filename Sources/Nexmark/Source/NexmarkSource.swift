@@ -64,6 +64,7 @@ public final class NexmarkReader<Row: NexmarkInputRow>: SourceReader {
             return splits.isEmpty && isComplete ? .finished : .nothing
         }
         let (number, split) = (splits[current].number, splits[current].split)
+        try split.check(from: 0)
         if split.next >= split.limit {
             splits.remove(at: current)
             return .splitFinished(number)

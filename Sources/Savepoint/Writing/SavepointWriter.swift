@@ -227,7 +227,7 @@ public struct SavepointWriter {
     }
 
     /// The largest number of key groups.
-    public static let maxParallelismMax = 32768
+    public static let maxParallelismMax = KeyGroup.countMax
 
     /// What was changed, as a text for the copy's properties; nil for a plain copy.
     var changeNote: String? {

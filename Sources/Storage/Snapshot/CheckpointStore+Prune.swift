@@ -122,8 +122,7 @@ extension CheckpointStore {
         var isEmpty = true
         for name in try fileSystem.names(in: path) {
             let listed = directory + "/" + name
-            let isOurs = name.hasSuffix(Self.segmentEnding) || name.hasPrefix(Self.metadataName + ".")
-            if !isOurs || referenced.contains(listed) {
+            if !Self.isOurs(name) || referenced.contains(listed) {
                 if !(isTrial && name == Self.metadataName) { isEmpty = false }
                 continue
             }

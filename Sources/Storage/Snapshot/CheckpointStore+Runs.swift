@@ -111,7 +111,8 @@ extension CheckpointStore {
     func removeRuns(except referenced: Set<String>) throws {
         let directory = root + "/" + Self.runDirectory
         guard fileSystem.isDirectory(directory) else { return }
-        for name in try fileSystem.names(in: directory) where !referenced.contains(Self.runDirectory + "/" + name) {
+        for name in try fileSystem.names(in: directory)
+        where Self.isOurs(name) && !referenced.contains(Self.runDirectory + "/" + name) {
             try fileSystem.removeFile(directory + "/" + name)
         }
     }

@@ -298,10 +298,22 @@ public struct CheckpointStore: Sendable {
 
     private func removeFiles(of checkpoint: Int64, except referenced: Set<String>) throws {
         let path = directory(checkpoint)
-        let names = try fileSystem.names(in: path)
-        let kept = names.filter { referenced.contains(Self.directoryName(checkpoint) + "/" + $0) }
-        if kept.isEmpty { return try fileSystem.removeTree(path) }
-        for name in names where !kept.contains(name) { try fileSystem.removeTree(path + "/" + name) }
+        var isEmpty = true
+        for name in try fileSystem.names(in: path) {
+            let isOurs = Self.isOurs(name) || name == Self.metadataName || name == Self.claimName
+            if !isOurs || referenced.contains(Self.directoryName(checkpoint) + "/" + name) {
+                isEmpty = false
+            } else {
+                try fileSystem.removeFile(path + "/" + name)
+            }
+        }
+        if isEmpty { try fileSystem.removeTree(path) }
+    }
+
+    /// Whether a store writes files with such names beside the metadata of a snapshot. Others are somebody else's, and
+    /// stay.
+    static func isOurs(_ name: String) -> Bool {
+        name.hasSuffix(segmentEnding) || name.hasPrefix(metadataName + ".")
     }
 
     /// The last snapshot of a task that started again lies in the directory of a checkpoint that the next attempt may

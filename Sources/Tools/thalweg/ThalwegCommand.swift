@@ -2,6 +2,8 @@
 //  The program `thalweg`.
 
 import ArgumentParser
+import CThalweg
+import Thalweg
 import ThalwegAllocator
 import ThalwegSimulation
 
@@ -17,5 +19,11 @@ struct ThalwegCommand: AsyncParsableCommand {
     static func main() async {
         Allocator.use()
         await main(nil)
+        guard thalweg_output_failed() == 0 else {
+            exit(
+                withError: ThalwegError(
+                    .retry, "what was printed could not be written in full",
+                    hint: "check the disk that standard output goes to"))
+        }
     }
 }

@@ -149,6 +149,13 @@ public final class FileReader<Element>: SourceReader where Element: Sendable {
 
     private func open(_ index: Int) throws -> any RecordReader<Element> {
         let split = files[index].split
+        guard split.range.isPossible else {
+            throw ThalwegError(
+                .corrupt, "a split of the source cannot be read",
+                detail: "\(split.path), bytes \(split.range.start) to \(split.range.end.map { "\($0)" } ?? "the end")"
+                    + (split.range.resume.map { ", going on at byte \($0.byteOffset), line \($0.line)" } ?? ""),
+                hint: "the snapshot says so: start from another one, or set the split right with thalweg state set")
+        }
         let source: any ByteSource
         do { source = try fileSystem.open(split.path) } catch { throw missing(split, error) }
         let reader = try format.makeReader(source, range: split.range)

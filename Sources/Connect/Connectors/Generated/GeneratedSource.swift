@@ -23,6 +23,26 @@ public struct NumberSplit: SourceSplit {
     }
 }
 
+extension NumberSplit {
+    /// Checks what comes from a snapshot, which may have been edited, before numbers are counted with.
+    ///
+    /// - Parameter first: the lowest number of the sequence.
+    /// - Throws: kind `corrupt` for a split that no source has made.
+    @inlinable @inline(__always)
+    public func check(from first: Int64) throws(ThalwegError) {
+        if next < first || block <= 0 || step < block || next &- step > limit { throw refused(first) }
+    }
+
+    @usableFromInline
+    func refused(_ first: Int64) -> ThalwegError {
+        ThalwegError(
+            .corrupt, "a split of the source cannot be read",
+            detail: "split \(id): next \(next), limit \(limit), step \(step), block \(block); "
+                + "numbers start at \(first)",
+            hint: "the snapshot says so: start from another one, or set the split right with thalweg state set")
+    }
+}
+
 /// Deals the numbers of a sequence to the readers in turn, so that event time advances evenly in all of them.
 public struct NumberEnumerator: SplitEnumerator {
     @usableFromInline let numbers: Range<Int64>
@@ -111,7 +131,7 @@ public struct GeneratedSource<Maker: RecordMaker>: Source {
 
     @inlinable
     public func makeReader(_ context: SourceReaderContext) -> GeneratedReader<Maker> {
-        GeneratedReader(maker, context)
+        GeneratedReader(maker, from: numbers.lowerBound, context)
     }
 }
 
@@ -119,6 +139,8 @@ public struct GeneratedSource<Maker: RecordMaker>: Source {
 public final class GeneratedReader<Maker: RecordMaker>: SourceReader {
     public typealias Element = Maker.Element
     @usableFromInline let maker: Maker
+    /// The lowest number of the sequence.
+    @usableFromInline let first: Int64
     @usableFromInline let errors: RecordErrorHandler
     // Used by one task alone.
     @exclusivity(unchecked) @usableFromInline var splits: [AssignedSplit<NumberSplit>] = []
@@ -128,8 +150,9 @@ public final class GeneratedReader<Maker: RecordMaker>: SourceReader {
     public var openSplitsMax: Int { 1 }
 
     @inlinable
-    init(_ maker: Maker, _ context: SourceReaderContext) {
+    init(_ maker: Maker, from first: Int64, _ context: SourceReaderContext) {
         self.maker = maker
+        self.first = first
         errors = context.errors
     }
 
@@ -144,6 +167,7 @@ public final class GeneratedReader<Maker: RecordMaker>: SourceReader {
             return splits.isEmpty && isComplete ? .finished : .nothing
         }
         let number = splits[current].number
+        try splits[current].split.check(from: first)
         let start = splits[current].split.next
         let (limit, step, maker) = (splits[current].split.limit, splits[current].split.step, self.maker)
         let rows = batch.rows

@@ -36,6 +36,11 @@ public struct ReadRange: Hashable, Sendable, Codable {
         self.resume = resume
     }
 
+    /// Whether such numbers can be places in an input: what comes from a snapshot may have been edited.
+    @inlinable public var isPossible: Bool {
+        [start, end ?? 0, resume?.byteOffset ?? 0, resume?.line ?? 0].allSatisfy { $0 <= UInt64(Int64.max) / 2 }
+    }
+
     /// Everything.
     @inlinable public static var all: ReadRange { ReadRange() }
 }
