@@ -198,3 +198,19 @@ import ThalwegTesting
         }
     }
 }
+
+extension FailureTests {
+    /// A sequence that is as good as endless begins with its first number in every subtask.
+    @Test func aSequenceToTheLastNumberBeginsAtItsFirst() async throws {
+        let env = StreamEnvironment()
+        env.settings.parallelism = 3
+        env.read(GeneratedSource(0..<Int64.max) { $0 })
+            .map { number in
+                if number < 0 { throw Mishap(text: "\(number) is before the first") }
+                return try refusing(5000, number)
+            }
+            .write(to: BlackHoleSink<Int64>())
+        let error = await #expect(throws: ThalwegError.self) { try await env.run() }
+        #expect(error?.description.contains("5000 is bad") == true, "\(error?.description ?? "")")
+    }
+}

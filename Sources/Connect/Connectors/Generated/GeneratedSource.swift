@@ -172,8 +172,8 @@ public final class GeneratedReader<Maker: RecordMaker>: SourceReader {
         let (limit, step, maker) = (splits[current].split.limit, splits[current].split.step, self.maker)
         let rows = batch.rows
         // The number of steps that fit both the batch and the split.
-        let left = start < limit ? (limit &- start &+ step &- 1) / step : 0
-        let count = Int(min(Int64(batch.capacity), left))
+        let left = start < limit ? (UInt64(bitPattern: limit &- start) &- 1) / UInt64(bitPattern: step) &+ 1 : 0
+        let count = Int(truncatingIfNeeded: min(UInt64(batch.capacity), left))
         var made = 0
         var tried = 0
         while tried < count {
